@@ -1,0 +1,52 @@
+"""Score a checkpoint on annotated documents (JSON Lines in the corpus's form).
+
+python scripts/evaluate.py runs/quickstart data/test.jsonl --json scores.json --report report/
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+# The names of these scripts must not shadow the packages `train` and `evaluate`.
+sys.path[:] = [str(HERE.parent), *(p for p in sys.path if Path(p).resolve() != HERE)]
+
+from train.cli import run  # noqa: E402
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", help="a folder that train.py or export.py wrote")
+    parser.add_argument("data", help="annotated documents, .jsonl")
+    parser.add_argument("--json", metavar="FILE", help="write all scores here")
+    parser.add_argument(
+        "--report", metavar="DIR", help="write scores, predictions and HTML pages of gold and predictions here"
+    )
+    parser.add_argument(
+        "--resamples", type=int, default=1000, help="bootstrap resamples of the intervals (default 1000)"
+    )
+    arguments = parser.parse_args()
+    from train.corpora import jsonl
+    from train.tagger import Tagger
+
+    tagger = Tagger.load(arguments.checkpoint)
+    documents = jsonl.read(arguments.data, tagger.schema)
+    from train.config import LAYERS
+    from train.corpora.load import Part
+    from train.evaluation import full_scores
+    from train.files import atomic_write
+    from train.report import summary, write_report
+
+    part = Part(str(arguments.data), "test", documents, LAYERS)
+    scores, predicted = full_scores(tagger, part, resamples=arguments.resamples, seed=0)
+    print(summary(scores))
+    if arguments.json:
+        with atomic_write(arguments.json) as file:
+            json.dump(scores, file, ensure_ascii=False, indent=1)
+    if arguments.report:
+        write_report(Path(arguments.report), documents, predicted, scores, tagger.schema)
+
+
+if __name__ == "__main__":
+    run(main)

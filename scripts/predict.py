@@ -1,0 +1,41 @@
+"""Tag articles with mentions and relations.
+
+    python scripts/predict.py runs/quickstart article.txt
+    python scripts/predict.py runs/quickstart articles/ --format jsonl --out tagged.jsonl
+    cat article.txt | python scripts/predict.py runs/quickstart - --format html --out article.html
+
+An input is a .txt file (one article), a folder of them, a .jsonl file with `id` and `text`, or - for standard input (JSON
+Lines when it starts with a brace, else one article). Without --format, what goes to a file is chosen by its
+ending and what goes to the terminal is a table.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+# The names of these scripts must not shadow the packages `train` and `evaluate`.
+sys.path[:] = [str(HERE.parent), *(p for p in sys.path if Path(p).resolve() != HERE)]
+
+from train.cli import run  # noqa: E402
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", help="a folder that train.py or export.py wrote")
+    parser.add_argument("input", nargs="+", help="article.txt, a folder, documents.jsonl, or -")
+    parser.add_argument("--out", default="-", metavar="FILE", help="output file (default: standard output)")
+    parser.add_argument("--format", choices=("jsonl", "html", "table"), help="default: by --out, else table")
+    arguments = parser.parse_args()
+    from train.inputs import read_articles
+
+    articles = read_articles(arguments.input)
+    from train.outputs import write_documents
+    from train.tagger import Tagger
+
+    tagger = Tagger.load(arguments.checkpoint)
+    write_documents(tagger.tag(articles), arguments.out, arguments.format, tagger.schema)
+
+
+if __name__ == "__main__":
+    run(main)

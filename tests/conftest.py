@@ -1,0 +1,104 @@
+"""Shared: a slice of the bundled corpus, and a BanglaBERT-like repository small enough to train in seconds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import ElectraConfig, ElectraForPreTraining
+
+from tests.support import ROOT, script
+from train.corpora import jsonl
+from train.corpora.load import BUNDLED
+from train.document import Document
+from train.schema import Schema
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+@pytest.fixture(scope="session")
+def schema() -> Schema:
+    return Schema.load(ROOT / "configs" / "schema" / "politics.yaml")
+
+
+@pytest.fixture(scope="session")
+def documents(schema: Schema) -> list[Document]:
+    """The shorter documents of the corpus's training split."""
+    found = sorted(jsonl.read(BUNDLED / "train.jsonl", schema), key=lambda d: len(d.text))
+    return found[:14]
+
+
+@pytest.fixture(scope="session")
+def corpus_folder(documents: list[Document], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A source folder: eight documents to train, three to validate, three to test."""
+    folder = tmp_path_factory.mktemp("corpus")
+    for split, part in (("train", documents[:8]), ("validation", documents[8:11]), ("test", documents[11:])):
+        jsonl.write(folder / f"{split}.jsonl", part)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def electra_folder(documents: list[Document], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of exactly the files of csebuetnlp/banglabert, with a small discriminator in it."""
+    folder = tmp_path_factory.mktemp("electra")
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(vocab_size=1500, special_tokens=SPECIAL, show_progress=False)
+    tokenizer.train_from_iterator([d.text for d in documents], trainer)
+    vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    (folder / "vocab.txt").write_text("\n".join(piece for piece, _ in vocabulary) + "\n", encoding="utf-8")
+    names = ("pad", "unk", "cls", "sep", "mask")
+    tokens = {f"{name}_token": token for name, token in zip(names, SPECIAL, strict=True)}
+    (folder / "special_tokens_map.json").write_text(json.dumps(tokens))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"do_lower_case": False, "tokenizer_class": "ElectraTokenizer", **tokens})
+    )
+    torch.manual_seed(0)
+    config = ElectraConfig(
+        vocab_size=len(vocabulary),
+        embedding_size=32,
+        hidden_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=96,
+        max_position_embeddings=128,
+    )
+    model = ElectraForPreTraining(config)
+    config.architectures = ["ElectraForPreTraining"]
+    (folder / "config.json").write_text(config.to_json_string())
+    torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_config(electra_folder: Path, corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A config that trains the small discriminator on the slice in a few seconds."""
+    path = tmp_path_factory.mktemp("configs") / "tiny.yaml"
+    path.write_text(
+        f"""
+output_dir: runs/tiny
+schema: {ROOT}/configs/schema/politics.yaml
+encoder: {{name: {electra_folder}, license: cc-by-nc-sa-4.0}}
+sources: [{{path: {corpus_folder}}}]
+windows: {{max_tokens: 96, overlap_tokens: 24}}
+heads: {{size: 32, max_candidates: 24}}
+optimizer: {{learning_rate: 1e-3, head_learning_rate: 3e-3}}
+training: {{epochs: 2, batch_tokens: 384, log_every: 1}}
+evaluation: {{resamples: 50}}
+trackers: []
+""",
+        encoding="utf-8",
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of the whole script on the tiny config."""
+    folder = tmp_path_factory.mktemp("run") / "out"
+    done = script("train.py", tiny_config, f"output_dir={folder}", "trackers=[tensorboard]", cwd=folder.parent)
+    assert done.returncode == 0, done.stderr
+    return folder

@@ -1,0 +1,132 @@
+"""The loop: the plan, exact resumption, and the same losses on one process and on two."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.support import ROOT, script
+from train.config import RunConfig
+from train.loop import optimizer, plan
+
+
+def _config(tiny_config: Path, *overrides: str) -> RunConfig:
+    return RunConfig.load(tiny_config, list(overrides))
+
+
+def test_plan_sees_each_window_once_an_epoch_and_keeps_the_last_partial_group(tiny_config: Path) -> None:
+    lengths = [20 + i % 60 for i in range(101)]
+    steps = plan(lengths, _config(tiny_config, "training.accumulation=3"), processes=1)
+    for epoch in range(2):
+        seen = [i for s in steps if s.epoch == epoch for p in s.passes for i in p]
+        assert sorted(seen) == list(range(101))
+    ends = [s for s in steps if s.ends_epoch]
+    assert len(ends) == 2
+    passes = sum(len(s.passes) for s in steps if s.epoch == 0)
+    assert passes % 3 != 0
+    assert len(ends[0].passes) == passes % 3
+
+
+def test_plan_depends_on_the_global_batch_alone(tiny_config: Path) -> None:
+    lengths = [20 + i % 60 for i in range(101)]
+    two = plan(lengths, _config(tiny_config, "training.accumulation=1"), processes=2)
+    assert two == plan(lengths, _config(tiny_config, "training.accumulation=2"), processes=1)
+    assert two != plan(lengths, _config(tiny_config, "training.accumulation=2", "seed=14"), processes=1)
+
+
+def test_upper_layers_learn_faster_and_heads_at_their_own_rate(tiny_config: Path, schema) -> None:
+    from train.encoders.build import build
+
+    config = _config(tiny_config, "optimizer.layer_decay=0.5", "optimizer.weight_decay=0.1")
+    model, _ = build(config, schema)
+    rates = {}
+    for group in optimizer(model, config.optimizer).param_groups:
+        for parameter in group["params"]:
+            rates[id(parameter)] = (group["lr"], group["weight_decay"])
+    layers = model.encoder.encoder.layer
+    assert rates[id(layers[1].output.dense.weight)] == (1e-3, 0.1)
+    assert rates[id(layers[0].output.dense.weight)] == (5e-4, 0.1)
+    assert rates[id(layers[0].output.dense.bias)] == (5e-4, 0.0)
+    assert rates[id(model.encoder.embeddings.word_embeddings.weight)] == (2.5e-4, 0.1)
+    assert rates[id(model.spans.output.weight)] == (3e-3, 0.1)
+
+
+def _weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+KILLED = """
+import os, sys
+import train.loop as loop
+step = loop.Trainer._step
+def dying(self, plan_step):
+    if self.progress.step == {at}:
+        os._exit(9)
+    return step(self, plan_step)
+loop.Trainer._step = dying
+from train.config import RunConfig
+from train.run import train
+train(RunConfig.load(sys.argv[1], sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("at", [3, 6])
+def test_a_killed_and_resumed_run_ends_with_the_same_weights(
+    tiny_config: Path, trained: Path, tmp_path: Path, at: int
+) -> None:
+    arguments = [str(tiny_config), f"output_dir={tmp_path / 'out'}", "checkpoints.every_steps=2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    killed = subprocess.run([sys.executable, "-c", KILLED.format(at=at), *arguments], env=environment, check=False)
+    assert killed.returncode == 9
+    assert not (tmp_path / "out" / "model.safetensors").exists()
+    done = script("train.py", *arguments, "resume=true")
+    assert done.returncode == 0, done.stderr
+    assert f"resumed at step {at - at % 2}" in done.stdout
+    expected, found = _weights(trained), _weights(tmp_path / "out")
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    losses = [json.loads((f / "run.json").read_text())["losses"] for f in (trained, tmp_path / "out")]
+    assert losses[0] == losses[1]
+
+
+def test_states_rotate(trained: Path) -> None:
+    kept = sorted(p.name for p in (trained / "checkpoints").iterdir())
+    assert len([name for name in kept if name.startswith("step-")]) == 2
+    assert not [name for name in kept if name.startswith(".")]
+
+
+def test_resuming_with_other_settings_is_refused(trained: Path, tiny_config: Path) -> None:
+    done = script("train.py", tiny_config, f"output_dir={trained}", "resume=true", "training.epochs=9")
+    assert done.returncode == 1
+    assert "resume=true with another 'training'" in done.stderr
+    again = script("train.py", tiny_config, f"output_dir={trained}")
+    assert again.returncode == 1
+    assert "holds a run already" in again.stderr
+
+
+def test_two_processes_train_to_the_losses_of_one_and_score_each_document_once(
+    tiny_config: Path, tmp_path: Path
+) -> None:
+    one = script("train.py", tiny_config, f"output_dir={tmp_path / 'one'}", "training.accumulation=2")
+    assert one.returncode == 0, one.stderr
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    two = subprocess.run(
+        [*launch, str(ROOT / "scripts" / "train.py"), str(tiny_config), f"output_dir={tmp_path / 'two'}"],
+        capture_output=True, encoding="utf-8", timeout=600, check=False,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
+    )  # fmt: skip
+    assert two.returncode == 0, two.stderr
+    runs = [json.loads((tmp_path / name / "run.json").read_text()) for name in ("one", "two")]
+    assert [r["processes"] for r in runs] == [1, 2]
+    assert len(runs[0]["losses"]) == len(runs[1]["losses"]) > 2
+    for a, b in zip(runs[0]["losses"], runs[1]["losses"], strict=True):
+        assert a == pytest.approx(b, rel=1e-3, abs=1e-5)
+    for a, b in zip(runs[0]["evaluations"], runs[1]["evaluations"], strict=True):
+        assert a == pytest.approx(b, abs=0.02)

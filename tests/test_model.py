@@ -1,0 +1,199 @@
+import numpy as np
+import pytest
+import torch
+
+from train.config import LAYERS, RunConfig
+from train.corpora.load import Part
+from train.encoders.build import build
+from train.examples import batch, coverage, examples
+from train.model.decoding import Span, WindowScores, choose_spans, cluster, decode
+from train.model.modeling_rajniti import RangeMax
+from train.model.windows import Window, cut, encode_text
+from train.schema import Schema
+
+
+@pytest.fixture(scope="module")
+def built(tiny_config, schema):
+    torch.manual_seed(0)
+    model, tokenizer = build(RunConfig.load(tiny_config), schema)
+    return model.eval(), tokenizer
+
+
+def test_range_maxima_equal_those_of_a_loop() -> None:
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(2, 13, 3, generator=generator)
+    ranges = [(a, b) for a in range(13) for b in range(a, 14)]
+    start, end = (torch.tensor([[r[i] for r in ranges]] * 2) for i in (0, 1))
+    found = RangeMax()(values, start, end)
+    for i, (a, b) in enumerate(ranges):
+        expected = values[:, a:b].amax(1) if b > a else torch.zeros(2, 3)
+        assert torch.equal(found[:, i], expected), (a, b)
+
+
+def test_span_mean_is_that_of_its_words(built) -> None:
+    model, _ = built
+    words = torch.randn(1, 9, model.config.encoder.hidden_size)
+    with torch.no_grad():
+        state, _ = model.spans(words)
+        s = model.spans
+        for n, w in ((0, 0), (2, 3), (5, 3)):
+            inside = s.inside(words[0, n : n + w + 1]).mean(0)
+            expected = s.start(words[0, n]) + s.end(words[0, n + w]) + inside + s.width_embedding.weight[w]
+            assert torch.allclose(state[0, n, w], torch.nn.functional.gelu(expected), atol=1e-5)
+
+
+def test_a_window_scores_the_same_alone_and_beside_longer_ones(built, documents) -> None:
+    model, tokenizer = built
+    texts = [documents[0].text, documents[-1].text * 2]
+    alone = [model.tag([text], tokenizer)[0] for text in texts]
+    together = model.tag(texts, tokenizer)
+    assert [d["mentions"] for d in alone] == [d["mentions"] for d in together]
+    encoded = [encode_text(t, tokenizer) for t in texts]
+    from train.model.tagging import score_windows
+
+    one = score_windows(model, tokenizer, encoded[:1], batch_tokens=4096)[0][0]
+    two = score_windows(model, tokenizer, encoded, batch_tokens=100_000)[0][0]
+    np.testing.assert_allclose(one.mentions, two.mentions, atol=1e-5)
+
+
+def _part(documents, **fields) -> Part:
+    return Part("toy", "train", documents, fields.get("layers", LAYERS), fields.get("types"))
+
+
+def _losses(model, tokenizer, part, schema: Schema) -> dict[str, float]:
+    made, _ = examples(part, tokenizer, model.config, schema)
+    with torch.no_grad():
+        output = model(**batch(made[:6], tokenizer, model.config))
+    return {name: float(value) for name, value in output.losses.items()}
+
+
+def test_losses_are_taken_only_where_the_source_speaks(built, documents, schema) -> None:
+    model, tokenizer = built
+    full = _losses(model, tokenizer, _part(documents), schema)
+    assert all(value > 0 for value in full.values())
+    names = _losses(model, tokenizer, _part(documents, layers=("mentions",)), schema)
+    assert names["relations"] == names["identities"] == 0
+    assert names["mentions"] == pytest.approx(full["mentions"], rel=1e-5)
+    few = _losses(model, tokenizer, _part(documents, types=("PER",)), schema)
+    assert 0 < few["mentions"] < full["mentions"] / 2
+
+
+def test_loss_falls_when_the_gold_is_predicted(built, documents, schema) -> None:
+    model, tokenizer = built
+    made, _ = examples(_part(documents[:1]), tokenizer, model.config, schema)
+    inputs = batch(made[:1], tokenizer, model.config)
+    labels = inputs["labels"]
+    from train.model.modeling_rajniti import RajnitiOutput, _mention_loss, _pair_losses
+
+    b, n = inputs["word_mask"].shape
+    width, types = model.config.max_span_width, len(model.config.mention_types)
+    logits = torch.full((b, n, width, types), -9.0)
+    for span, type_ in zip(labels["spans"][0], labels["types"][0], strict=True):
+        logits[0, span // width, span % width, type_] = 9.0
+    valid = torch.ones(b, n, width, dtype=torch.bool)
+    perfect = _mention_loss(logits, valid, labels)
+    assert perfect < 5 < _mention_loss(torch.zeros_like(logits), valid, labels)
+    candidates = labels["spans"]
+    relation = torch.where(labels["adjacency"], 9.0, -9.0)
+    status = torch.nn.functional.one_hot(labels["status"].clamp(min=0), 4) * 18.0
+    identity = torch.where(labels["entity"][:, :, None] == labels["entity"][:, None], 9.0, -9.0)
+    output = RajnitiOutput(
+        candidates=candidates, candidate_mask=candidates >= 0, relation_logits=relation,
+        status_logits=status, identity_logits=identity,
+    )  # fmt: skip
+    gold = _pair_losses(output, labels, 1.0)
+    assert all(value < 3 for value in gold.values()), gold
+    output.relation_logits = -relation
+    output.identity_logits = -identity
+    wrong = _pair_losses(output, labels, 1.0)
+    assert wrong["relations"] > 100
+    assert wrong["identities"] > 5
+
+
+def test_gold_spans_are_candidates_in_training_and_directions_are_kept(built, documents, schema) -> None:
+    model, tokenizer = built
+    made, _ = examples(_part(documents), tokenizer, model.config, schema)
+    inputs = batch(made, tokenizer, model.config)
+    with torch.no_grad():
+        output = model(**inputs)
+    for row, spans in enumerate(inputs["labels"]["spans"]):
+        gold = set(spans[spans >= 0].tolist())
+        assert gold <= set(output.candidates[row].tolist())
+    symmetric = {i for i, s in enumerate(model.config.symmetric_relations()) if s}
+    adjacency = inputs["labels"]["adjacency"]
+    both_ways = (adjacency & adjacency.transpose(1, 2)).any(0).any(0).any(0).nonzero().flatten().tolist()
+    assert set(both_ways) <= symmetric
+
+
+def test_ledger_names_what_windows_and_width_put_out_of_reach(built, documents) -> None:
+    model, tokenizer = built
+    document = max(documents, key=lambda d: len(d.relations))
+    encoded = encode_text(document.text, tokenizer)
+    whole = coverage(document, encoded, [Window(0, len(encoded.words))], model.config)
+    assert whole.ceiling("mentions") == whole.ceiling("relations") == 1.0
+    pieces = coverage(document, encoded, cut(encoded, max_tokens=20, overlap_tokens=0), model.config)
+    assert pieces.ceiling("relations") < 1
+    assert pieces.to_dict()["relations"]["lost"]["window_edge"] > 0
+    narrow = type(model.config)(**{**model.config.to_dict(), "max_span_width": 1})
+    lost = coverage(document, encoded, [Window(0, len(encoded.words))], narrow).to_dict()
+    wide = sum(len(document.surface(m).split()) > 1 for m in document.mentions)
+    assert lost["mentions"]["lost"]["span_width"] >= wide > 0
+
+
+def _scores(n: int, mentions: dict, config, candidates=(), relations=None) -> WindowScores:
+    width, types, r = config.max_span_width, len(config.mention_types), len(config.relation_types)
+    probabilities = np.zeros((n, width, types), dtype=np.float32)
+    for (first, w, type_), p in mentions.items():
+        probabilities[first, w, config.mention_types.index(type_)] = p
+    k = len(candidates)
+    table = np.zeros((k, k, r), dtype=np.float32)
+    for (i, j, name), p in (relations or {}).items():
+        table[i, j, config.relation_types.index(name)] = p
+    statuses = np.zeros((k, k, 4), dtype=np.float32)
+    statuses[..., 2] = 1
+    flat = np.array([first * width + w for first, w in candidates], dtype=np.int64)
+    return WindowScores(Window(0, n), probabilities, flat, table, statuses, np.zeros((k, k), dtype=np.float32))
+
+
+def test_of_crossing_spans_the_better_stays_and_nested_ones_both(built) -> None:
+    config = built[0].config
+    scores = _scores(6, {(0, 2, "PARTY"): 0.9, (2, 1, "GPE"): 0.95, (4, 1, "ORG"): 0.8, (5, 0, "PER"): 0.7}, config)
+    kept = [(s.first, s.last, config.mention_types[s.type]) for s in choose_spans([scores], 0.5)]
+    assert kept == [(2, 3, "GPE"), (4, 5, "ORG"), (5, 5, "PER")]
+
+
+def test_decoding_keeps_signatures_and_states_symmetric_relations_once(built) -> None:
+    model, tokenizer = built
+    encoded = encode_text("করিম রহিম ঢাকা মন্ত্রী", tokenizer)
+    mentions = {(0, 0, "PER"): 0.9, (1, 0, "PER"): 0.9, (2, 0, "GPE"): 0.9, (3, 0, "POST"): 0.9}
+    relations = {
+        (0, 1, "meets"): 0.9, (1, 0, "meets"): 0.8,  # symmetric: once
+        (0, 3, "holds_post"): 0.9, (3, 0, "holds_post"): 0.9,  # only PER to POST is allowed
+        (2, 0, "member_of"): 0.9,  # GPE to PER is not
+        (0, 2, "visits"): 0.4,  # below the threshold
+    }  # fmt: skip
+    scores = _scores(4, mentions, model.config, [(i, 0) for i in range(4)], relations)
+    found = decode(encoded, [scores], model.config)
+    assert [(r["type"], r["head"], r["tail"], r["status"]) for r in found["relations"]] == [
+        ("meets", "m1", "m2", "unrealised"),
+        ("holds_post", "m1", "m4", "unrealised"),
+    ]
+    assert found["relations"][0]["score"] == pytest.approx(0.85 * 0.9 * 0.9, abs=1e-3)
+
+
+def test_mentions_that_no_window_saw_together_are_one_entity_by_bare_name(built) -> None:
+    tokenizer = built[1]
+    encoded = encode_text("চীনের কথা চীনকে ভারত", tokenizer)
+    spans = [Span(0, 0, 1, 1.0), Span(2, 2, 1, 1.0), Span(3, 3, 1, 1.0)]
+    assert cluster(spans, encoded, {}, 0.5) == [0, 0, 1]
+    assert cluster(spans, encoded, {(0, 2): 0.9, (1, 2): 0.9}, 0.5) == [0, 0, 0]
+
+
+def test_given_mentions_are_kept_and_only_pairs_are_predicted(built, documents) -> None:
+    model, tokenizer = built
+    document = documents[3]
+    given = [(m.start, m.end, m.type) for m in document.mentions]
+    found = model.tag([document.text], tokenizer, given=[given])[0]
+    assert [(m["start"], m["end"], m["type"]) for m in found["mentions"]] == given
+    with pytest.raises(ValueError, match="does not start and end at words"):
+        model.tag([document.text], tokenizer, given=[[(0, 1, "PER")]])

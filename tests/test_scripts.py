@@ -1,0 +1,206 @@
+"""The scripts as a user runs them: the whole path on a BanglaBERT-like repository, formats, bad input."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.support import ROOT, script
+from train.corpora import jsonl
+from train.tagger import Tagger
+
+ARTICLE = "চীনের পররাষ্ট্রমন্ত্রী ওয়াং ই মঙ্গলবার ঢাকায় পৌঁছেছেন। তিনি বৈঠক করবেন।\n"
+
+
+def test_training_leaves_everything_that_a_run_is_for(trained: Path) -> None:
+    expected = {
+        "README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "schema.yaml",
+        "modeling_rajniti.py", "configuration_rajniti.py", "decoding.py", "windows.py", "tagging.py", "bangla.py",
+        "scores.json", "run.json", "run_config.yaml", "training_curve.png",
+    }  # fmt: skip
+    assert expected <= {p.name for p in trained.iterdir()}
+    assert len(jsonl.read(trained / "predictions" / "test.jsonl", None)) == 3
+    assert (trained / "training_curve.png").read_bytes()[:4] == b"\x89PNG"
+    assert list((trained / "logs").rglob("events.out.tfevents*"))
+
+
+def test_training_loss_falls(trained: Path) -> None:
+    losses = [entry["loss"] for entry in json.loads((trained / "run.json").read_text())["losses"]]
+    assert losses[-1] < losses[0] / 2
+
+
+def test_a_banglabert_like_repository_is_loaded_whole_and_without_its_discriminator(
+    electra_folder: Path, trained: Path
+) -> None:
+    files = {p.name for p in electra_folder.iterdir()}
+    assert files == {
+        "config.json", "pytorch_model.bin", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json",
+    }  # fmt: skip
+    from transformers import AutoConfig
+
+    from train.encoders.build import load_encoder
+
+    given = torch.load(electra_folder / "pytorch_model.bin", weights_only=True)
+    encoder = load_encoder(electra_folder, AutoConfig.from_pretrained(electra_folder)).state_dict()
+    assert {f"electra.{name}" for name in encoder} == {n for n in given if n.startswith("electra.")}
+    assert all(torch.equal(tensor, given[f"electra.{name}"]) for name, tensor in encoder.items())
+    tokenizer = Tagger.load(trained).tokenizer
+    assert tokenizer.is_fast
+    assert tokenizer.decode(tokenizer("প্রধানমন্ত্রী BNP", add_special_tokens=False)["input_ids"]).startswith("প্রধানমন্ত্রী")
+
+
+def test_missing_weight_of_the_encoder_is_refused(electra_folder: Path, tiny_config: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(electra_folder, broken)
+    weights = torch.load(broken / "pytorch_model.bin", weights_only=True)
+    del weights["electra.encoder.layer.1.output.dense.weight"]
+    torch.save(weights, broken / "pytorch_model.bin")
+    done = script("train.py", tiny_config, f"encoder.name={broken}", f"output_dir={tmp_path / 'out'}")
+    assert done.returncode == 1
+    assert "weights missing from the encoder: encoder.layer.1.output.dense.weight" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_prediction_keeps_ids_texts_and_other_fields_and_scores_everything(trained: Path, tmp_path: Path) -> None:
+    given = [
+        {"id": 7, "text": ARTICLE, "url": "u"},
+        {"id": "খ", "text": ""},
+        {"id": "c", "text": "র\u200d্যাব  \u09af\u09bc"},
+    ]
+    path = tmp_path / "in.jsonl"
+    path.write_text("\n".join(json.dumps(d, ensure_ascii=False) for d in given), encoding="utf-8")
+    done = script("predict.py", trained, path, "--format", "jsonl")
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(d["id"], d["text"]) for d in found] == [(d["id"], d["text"]) for d in given]
+    assert found[0]["url"] == "u"
+    for document in found:
+        entities = {e["id"] for e in document["entities"]}
+        assert all(0 <= m["score"] <= 1 and m["entity"] in entities for m in document["mentions"])
+        assert all(0 <= r["score"] <= 1 and r["status"] for r in document["relations"])
+
+
+def test_every_input_and_output_form_gives_the_same_mentions(trained: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "articles"
+    folder.mkdir()
+    (folder / "a.txt").write_text(ARTICLE, encoding="utf-8")
+    (folder / "b.txt").write_text("﻿" + ARTICLE, encoding="utf-8")
+    done = script("predict.py", trained, folder, "--out", tmp_path / "o.jsonl")
+    assert done.returncode == 0, done.stderr
+    a, b = jsonl.read(tmp_path / "o.jsonl", None)
+    assert (a.id, a.text, b.text) == (str(folder / "a.txt"), ARTICLE, ARTICLE)
+    assert a.mentions == b.mentions
+    piped = script("predict.py", trained, "-", "--format", "jsonl", input=ARTICLE)
+    assert json.loads(piped.stdout)["mentions"] == jsonl.to_dict(a)["mentions"]
+    lines = script("predict.py", trained, "-", "--format", "jsonl", input=json.dumps({"id": "x", "text": ARTICLE}))
+    assert json.loads(lines.stdout)["id"] == "x"
+    page = script("predict.py", trained, folder / "a.txt", "--format", "html")
+    assert page.stdout.lower().startswith("<!doctype html")
+    table = script("predict.py", trained, folder / "a.txt")
+    assert table.returncode == 0
+    assert "{" not in table.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.txt", None, "no such file or folder"),
+        ("latin.txt", b"\xe9\xe9", "expected UTF-8"),
+        ("bad.jsonl", b'{"id": "a", "text": "x"}\n{"id": "b"', "bad.jsonl:2: not valid JSON"),
+        ("no_text.jsonl", b'{"id": "a"}', "no_text.jsonl:1: text: expected a string, got nothing"),
+        ("number.jsonl", b'{"id": "a", "text": 3}', "number.jsonl:1: text: expected a string, got 3"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_1(
+    trained: Path, tmp_path: Path, name: str, content: bytes | None, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    done = script("predict.py", trained, tmp_path / name, "--out", tmp_path / "out.jsonl")
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_wrong_usage_is_status_2_and_no_checkpoint_is_said(tmp_path: Path) -> None:
+    for name in ("train.py", "evaluate.py", "predict.py", "export.py"):
+        assert script(name).returncode == 2
+        assert script(name, "--help").returncode == 0
+    article = tmp_path / "a.txt"
+    article.write_text("ক")
+    done = script("predict.py", tmp_path, article)
+    assert done.returncode == 1
+    assert "config.json is missing" in done.stderr
+
+
+def test_evaluate_agrees_with_the_runs_own_scores(trained: Path, corpus_folder: Path, tmp_path: Path) -> None:
+    done = script(
+        "evaluate.py", trained, corpus_folder / "test.jsonl",
+        "--json", tmp_path / "s.json", "--report", tmp_path / "report", "--resamples", 50,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "s.json").read_text())
+    (own,) = json.loads((trained / "scores.json").read_text())["test"].values()
+    assert found["mentions"] == own["mentions"]
+    assert found["relations"] == own["relations"]
+    assert {p.name for p in (tmp_path / "report").iterdir()} >= {"scores.json", "predictions.jsonl", "predicted.html"}
+    assert "mention strict F1" in done.stdout
+
+
+def test_evaluating_documents_of_another_schema_is_refused(trained: Path, tmp_path: Path) -> None:
+    path = tmp_path / "d.jsonl"
+    mention = {"id": "m1", "start": 0, "end": 3, "type": "TEAM"}
+    path.write_text(json.dumps({"id": "a", "text": "abc", "mentions": [mention]}))
+    done = script("evaluate.py", trained, path)
+    assert done.returncode == 1
+    assert "d.jsonl:1: mentions[0].type: unknown type 'TEAM'" in done.stderr
+
+
+def test_export_copies_the_model_alone_and_refuses_strangers(trained: Path, tmp_path: Path) -> None:
+    done = script("export.py", trained, tmp_path / "hub")
+    assert done.returncode == 0, done.stderr
+    names = {p.name for p in (tmp_path / "hub").iterdir()}
+    assert {"model.safetensors", "modeling_rajniti.py", "README.md", "scores.json"} <= names
+    assert not names & {"checkpoints", "logs", "predictions"}
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("")
+    refused = script("export.py", trained, tmp_path / "mine")
+    assert refused.returncode == 1
+    assert (tmp_path / "mine" / "thesis.tex").exists()
+
+
+def test_partial_sources_train_and_are_scored_where_they_speak(
+    tiny_config: Path, corpus_folder: Path, tmp_path: Path
+) -> None:
+    sources = (
+        f"sources=[{{path: {corpus_folder}}}, "
+        f"{{path: {corpus_folder}/../corpus0, layers: [mentions], types: [PER, GPE]}}]"
+    )
+    names = tmp_path / "names"
+    shutil.copytree(corpus_folder, names)
+    sources = sources.replace(f"{corpus_folder}/../corpus0", str(names))
+    done = script("train.py", tiny_config, f"output_dir={tmp_path / 'out'}", sources, "training.max_steps=2")
+    assert done.returncode == 0, done.stderr
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text())["test"]
+    assert "relations" in scores[str(corpus_folder)]
+    assert "relations" not in scores[str(names)]
+    assert set(scores[str(names)]["mentions"]["strict"]["per_type"]) == {"PER", "GPE"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_shipped_config_goes_through_the_real_script(
+    path: Path, electra_folder: Path, corpus_folder: Path, tmp_path: Path
+) -> None:
+    """With a small encoder and corpus put in, and all else as shipped."""
+    done = script(
+        "train.py", path, f"output_dir={tmp_path / 'out'}", f"encoder.name={electra_folder}", "encoder.revision=null",
+        "encoder.layers=null", f"sources.0.path={corpus_folder}", "training.max_steps=1", "evaluation.resamples=10",
+        "windows.max_tokens=100", "windows.overlap_tokens=20", "heads.size=16",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "README.md").exists()

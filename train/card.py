@@ -1,0 +1,146 @@
+"""The model card, generated from a run: metadata for the Hub, scores with intervals, data, hardware, limits, licence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from train.config import RunConfig
+from train.errors import InputError
+from train.files import atomic_write
+from train.report import INTERVALS, ROWS, interval, reachable
+from train.schema import Schema
+from train.scoring import headline
+
+TEMPLATE = Path(__file__).with_name("templates") / "model_card.md"
+
+# The licence of what is tuned from an encoder under a licence; others are passed on as they are.
+_TUNED = {"mit": "apache-2.0"}
+_LICENCES = {
+    "apache-2.0": "Weights and code: Apache-2.0. The encoder's weights are under MIT, the bundled corpus under CC BY 4.0.",
+    "cc-by-nc-sa-4.0": "BanglaBERT is under CC BY-NC-SA 4.0, and so are these weights, which are tuned from it: no commercial "
+    "use, and what is made from them is shared alike. The code is under Apache-2.0, the bundled corpus under CC BY 4.0.",
+}
+_BASE_MODELS = {"offline:e5-small": "intfloat/multilingual-e5-small"}
+
+
+def write_card(
+    folder: Path, *, config: RunConfig, schema: Schema, scores: Mapping[str, Any], facts: Mapping[str, Any]
+) -> None:
+    """Write README.md into a run's folder; raises InputError if anything of the template stays unfilled."""
+    text = card(config=config, schema=schema, scores=scores, facts=facts)
+    with atomic_write(folder / "README.md") as file:
+        file.write(text)
+
+
+def card(*, config: RunConfig, schema: Schema, scores: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """The card's text. The same run always gives the same card."""
+    encoder = facts["encoder"]
+    licence = encoder.get("license")
+    licence = _TUNED.get(licence, licence) or "other"
+    title = f"political news in Bangla, on {encoder['name']}"
+    tests = [_block(source, block, scores, facts) for source, block in scores["test"].items()]
+    made = ModelCard.from_template(
+        _metadata(title, licence, encoder, scores),
+        template_path=str(TEMPLATE),
+        title=title,
+        description=config.description,
+        schema=schema,
+        tests=tests,
+        resamples=config.evaluation.resamples,
+        encoder=encoder,
+        facts=facts,
+        seed=config.seed,
+        energy=_energy(facts),
+        train_coverage=reachable(facts["coverage"]),
+        weights=scores["weights_sha256"],
+        window_tokens=config.windows.max_tokens,
+        corpus_limit=_corpus_limit(facts),
+        licence=_LICENCES.get(
+            licence, f"These weights follow the licence of their encoder ({licence}); the code is under Apache-2.0."
+        ),
+    )
+    text = str(made).strip() + "\n"
+    for placeholder in ("[More Information Needed]", "{{", "TODO", "None", "nan"):
+        if placeholder in text:
+            raise InputError(f"model card: {placeholder!r} was left in it")
+    return text
+
+
+def _metadata(title: str, licence: str, encoder: Mapping[str, Any], scores: Mapping[str, Any]) -> ModelCardData:
+    results = [
+        EvalResult(
+            task_type="token-classification",
+            task_name="joint entity and relation extraction",
+            dataset_type="political-news",
+            dataset_name=source,
+            dataset_split="test",
+            metric_type="f1" if name.endswith("f1") else "accuracy",
+            metric_name=ROWS[name],
+            metric_value=round(value, 4),
+        )
+        for source, block in scores["test"].items()
+        for name, value in headline(block).items()
+        if name in ROWS
+    ]
+    return ModelCardData(
+        language="bn",
+        license=licence,
+        library_name="transformers",
+        pipeline_tag="token-classification",
+        base_model=_BASE_MODELS.get(encoder["name"], encoder["name"]),
+        tags=["bangla", "politics", "news", "named-entity-recognition", "relation-extraction", "coreference"],
+        model_name=title,
+        eval_results=results,
+    )
+
+
+def _block(
+    source: str, block: Mapping[str, Any], scores: Mapping[str, Any], facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    rows = [
+        {"name": ROWS[name], "value": f"{value:.3f}", "interval": interval(block["intervals"].get(INTERVALS[name]))}
+        for name, value in headline(block).items()
+        if name in ROWS
+    ]
+    dictionary = scores["dictionary"][source]
+    return {
+        "source": source,
+        "data": facts["data"]["test"][source],
+        "rows": rows,
+        "dictionary": f"{headline(dictionary)['mention_strict_f1']:.3f} "
+        f"({interval(dictionary['intervals']['mentions.strict.f1'])})",
+        "mention_types": _types(block["mentions"]["strict"]["per_type"]),
+        "relation_types": _types(block["relations"]["strict"]["per_type"]) if "relations" in block else [],
+        "coverage": reachable(block["coverage"]),
+    }
+
+
+def _types(per_type: Mapping[str, Mapping[str, float]]) -> list[dict[str, str]]:
+    return [
+        {
+            "name": name,
+            **{key: f"{entry[key]:.2f}" for key in ("precision", "recall", "f1")},
+            "support": str(int(entry["support"])),
+        }
+        for name, entry in per_type.items()
+        if entry["support"]
+    ]
+
+
+def _energy(facts: Mapping[str, Any]) -> str:
+    if not facts.get("joules"):
+        return "not measured: this machine has no counter that may be read"
+    return f"{facts['joules'] / 3.6e6:.3f} kWh by the machine's counters"
+
+
+def _corpus_limit(facts: Mapping[str, Any]) -> str:
+    if "bundled" not in facts["data"]["train"]:
+        return "It knows what its training data knows; see the table above for how much that is."
+    return (
+        "The bundled corpus is written for the project and not taken from newspapers: its texts and marks are machine-written. "
+        "Scores on real newspapers differ from those above, which are of the corpus's own test split."
+    )

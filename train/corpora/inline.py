@@ -1,0 +1,238 @@
+"""A compact markup that people write annotated documents in by hand, one sentence a line.
+
+    ## gov-001 | 2024-03-05 | diplomacy | ঢাকায় চীনের মন্ত্রী
+    = cn GPE চীন
+    = wang PER ওয়াং ই
+    = fm POST পররাষ্ট্রমন্ত্রী
+    = dhaka GPE ঢাকা
+
+    {চীনের|cn} {পররাষ্ট্রমন্ত্রী|fm} {ওয়াং ই|wang} {ঢাকায়|dhaka} পৌঁছেছেন।
+    - wang holds_post fm
+    - fm post_in cn
+    - wang visits dhaka
+
+The `##` line holds id, date, topic and title (all but the id may be empty), an `=` line declares an entity with its type
+and bare name, and `{surface|entity}` marks a mention, nested ones included. Lines of text are joined by a space, an empty
+line between them becomes a line break. A `-` line states a relation: head, type, tail and a status where it is not the
+default. Head and tail name entities: `cn` is its first mention in the sentence above or else the nearest one before it
+(or else after it), `cn.2` its second mention in that sentence, `cn@3` its third in the document. A backslash takes
+the next character as it is, `\\n` is a line break inside a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+import regex
+
+from train.document import Document, Entity, Mention, Relation
+from train.errors import InputError
+from train.model.bangla import sentences
+from train.schema import Schema
+
+_REFERENCE = regex.compile(r"(?P<entity>[^\s.@]+)(?:\.(?P<nth>\d+)|@(?P<absolute>\d+))?")
+
+
+def parse(markup: str, schema: Schema, *, source: str = "markup") -> list[Document]:
+    """Documents of a markup text; raises InputError with `source`, line and what was expected."""
+    return [_Builder(schema, source).build(block) for block in _blocks(markup, source)]
+
+
+def _blocks(markup: str, source: str) -> Iterator[list[tuple[int, str]]]:
+    block: list[tuple[int, str]] = []
+    for number, line in enumerate(markup.splitlines(), 1):
+        if line.startswith("## "):
+            if block:
+                yield block
+            block = [(number, line)]
+        elif block:
+            block.append((number, line))
+        elif line.strip():
+            raise InputError(f"{source}:{number}: expected a line '## id | date | topic | title' before the text")
+    if block:
+        yield block
+
+
+@dataclass(frozen=True)
+class _Stated:
+    """A relation line, with the range of text of the sentence above it."""
+
+    line: int
+    start: int
+    end: int
+    parts: tuple[str, ...]
+
+
+@dataclass
+class _Builder:
+    """Reads one document; the fields grow line by line."""
+
+    schema: Schema
+    source: str
+    line: int = 0
+    text: str = ""
+    entities: dict[str, Entity] = field(default_factory=dict)
+    mentions: list[Mention] = field(default_factory=list)
+    stated: list[_Stated] = field(default_factory=list)
+    sentence_start: int = 0
+
+    def fail(self, message: str) -> InputError:
+        return InputError(f"{self.source}:{self.line}: {message}")
+
+    def build(self, block: list[tuple[int, str]]) -> Document:
+        self.line, header = block[0]
+        fields = [part.strip() or None for part in header[3:].split("|", 3)]
+        id_, date, topic, title = fields + [None] * (4 - len(fields))
+        if not id_:
+            raise self.fail("expected an id after '##'")
+        separator = ""
+        for self.line, line in block[1:]:
+            if line.startswith("= "):
+                self._entity(line)
+            elif line.startswith("- "):
+                self.stated.append(_Stated(self.line, self.sentence_start, len(self.text), tuple(line[2:].split())))
+            elif not line.strip():
+                separator = "\n" if self.text else ""
+            else:
+                self._sentence(line.strip(), separator)
+                separator = " "
+        if unused := set(self.entities) - {m.entity for m in self.mentions}:
+            raise InputError(f"{self.source}: {id_}: entity {sorted(unused)[0]!r} is declared but never mentioned")
+        ordered = sorted(self.mentions, key=lambda m: (m.start, -m.end))
+        self.mentions = [replace(m, id=f"m{i}") for i, m in enumerate(ordered, 1)]
+        relations = tuple(self._relation(stated) for stated in self.stated)
+        document = Document(
+            id_, self.text, tuple(self.mentions), tuple(self.entities.values()), relations, title, date, topic
+        )
+        try:
+            document.check(self.schema)
+        except InputError as error:
+            raise InputError(f"{self.source}: {id_}: {error}") from None
+        return document
+
+    def _entity(self, line: str) -> None:
+        parts = line[2:].split(None, 2)
+        if len(parts) != 3:
+            raise self.fail("expected '= key TYPE name'")
+        key, type_, name = parts
+        if key in self.entities:
+            raise self.fail(f"entity {key!r} is declared twice")
+        if type_ not in self.schema.mentions:
+            raise self.fail(f"unknown mention type {type_!r}; expected one of {', '.join(self.schema.mentions)}")
+        self.entities[key] = Entity(key, type_, name.strip())
+
+    def _sentence(self, line: str, separator: str) -> None:
+        self.text += separator
+        self.sentence_start = len(self.text)
+        opened: list[int] = []
+        i = 0
+        while i < len(line):
+            c = line[i]
+            if c == "\\" and i + 1 < len(line):
+                i += 1
+                self.text += "\n" if line[i] == "n" else line[i]
+            elif c == "{":
+                opened.append(len(self.text))
+            elif c == "|" and opened:
+                close = line.find("}", i)
+                key = line[i + 1 : close]
+                if close < 0 or key not in self.entities:
+                    raise self.fail(f"expected '|entity}}' with a declared entity, got {line[i : i + 20]!r}")
+                self.mentions.append(Mention("", opened.pop(), len(self.text), self.entities[key].type, key))
+                i = close
+            elif c == "}":
+                raise self.fail("'}' without '{surface|entity'")
+            else:
+                self.text += c
+            i += 1
+        if opened:
+            raise self.fail("'{' is never closed; expected '{surface|entity}'")
+
+    def _relation(self, stated: _Stated) -> Relation:
+        self.line = stated.line
+        if len(stated.parts) not in (3, 4):
+            raise self.fail("expected '- head type tail [status]'")
+        head_ref, type_, tail_ref, *rest = stated.parts
+        head, tail = (self._resolve(reference, stated) for reference in (head_ref, tail_ref))
+        if type_ not in self.schema.relations:
+            raise self.fail(f"unknown relation type {type_!r}; expected one of {', '.join(self.schema.relations)}")
+        if not self.schema.relations[type_].allows(head.type, tail.type):
+            raise self.fail(f"{type_} cannot hold from {head.type} {head_ref!r} to {tail.type} {tail_ref!r}")
+        status = rest[0] if rest else self.schema.default_status
+        if status not in self.schema.statuses:
+            raise self.fail(f"unknown status {status!r}; expected one of {', '.join(self.schema.statuses)}")
+        return Relation(type_, head.id, tail.id, status)
+
+    def _resolve(self, reference: str, stated: _Stated) -> Mention:
+        match = _REFERENCE.fullmatch(reference)
+        if not match or match["entity"] not in self.entities:
+            raise self.fail(f"{reference!r} names no declared entity")
+        everywhere = [m for m in self.mentions if m.entity == match["entity"]]
+        here = [m for m in everywhere if stated.start <= m.start < stated.end]
+        if match["absolute"]:
+            chosen = everywhere[int(match["absolute"]) - 1 :][:1]
+        elif match["nth"]:
+            chosen = here[int(match["nth"]) - 1 :][:1]
+        else:
+            before = [m for m in everywhere if m.start < stated.start]
+            chosen = here[:1] or before[-1:] or everywhere[:1]
+        if not chosen:
+            raise self.fail(f"{reference!r}: there is no such mention")
+        return chosen[0]
+
+
+def write(documents: Iterable[Document], schema: Schema) -> str:
+    """The markup of documents; `parse` gives equal ones back, up to the ids of mentions."""
+    return "\n".join(_write_one(document, schema) for document in documents)
+
+
+def _write_one(document: Document, schema: Schema) -> str:
+    fields = [str(document.id), document.date or "", document.topic or "", document.title or ""]
+    lines = ["## " + " | ".join(fields).rstrip(" |")]
+    lines += [f"= {e.id} {e.type} {e.name}" for e in document.entities] + [""]
+    opens: dict[int, int] = {}
+    closes: dict[int, list[Mention]] = {}
+    for m in document.mentions:
+        opens[m.start] = opens.get(m.start, 0) + 1
+        closes.setdefault(m.end, []).append(m)
+    boundaries = {start for start, _ in sentences(document.text)}
+    inside = {i for m in document.mentions for i in range(m.start + 1, m.end)}
+    current, stated = "", list(document.relations)
+    mention = document.mention_by_id()
+    for i, c in enumerate(document.text + "\0"):
+        for m in sorted(closes.get(i, ()), key=lambda m: m.end - m.start):
+            current += f"|{m.entity}}}"
+        at_break = i in boundaries and i not in inside and i > 0 and document.text[i - 1] in " \n"
+        single = at_break and not document.text[i - 2].isspace()
+        if c == "\0" or (single and not current.endswith("\\n ")):
+            newline = c != "\0" and document.text[i - 1] == "\n"
+            current = current[:-2] if newline else current.rstrip(" ")
+            if current:
+                lines.append(_guarded(current))
+            done = [r for r in stated if max(mention[r.head].end, mention[r.tail].end) <= i]
+            lines += [_relation_line(document, r, schema) for r in done]
+            stated = [r for r in stated if r not in done]
+            if newline:
+                lines.append("")
+            current = ""
+        if c != "\0":
+            current += "{" * opens.get(i, 0) + _escaped(c)
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(c: str) -> str:
+    return "\\n" if c == "\n" else f"\\{c}" if c in "{}|\\" else c
+
+
+def _guarded(line: str) -> str:
+    return "\\" + line if line.startswith(("- ", "= ", "## ")) else line
+
+
+def _relation_line(document: Document, relation: Relation, schema: Schema) -> str:
+    def reference(id_: str) -> str:
+        target = document.mention_by_id()[id_]
+        return f"{target.entity}@{[m.id for m in document.mentions if m.entity == target.entity].index(id_) + 1}"
+
+    status = "" if relation.status == schema.default_status else f" {relation.status}"
+    return f"- {reference(relation.head)} {relation.type} {reference(relation.tail)}{status}"

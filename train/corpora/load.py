@@ -1,0 +1,94 @@
+"""The sources of a run, as parts: documents of one split of one source, with what that source annotates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from train.config import Layer, SourceConfig
+from train.corpora import brat, conll, jsonl
+from train.document import Document
+from train.errors import InputError
+from train.schema import Schema
+
+BUNDLED = Path(__file__).with_name("bundled")
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Documents of one split of one source. `types` None means all of the schema's."""
+
+    source: str
+    split: str
+    documents: Sequence[Document]
+    layers: tuple[Layer, ...]
+    types: tuple[str, ...] | None = None
+
+
+def load_split(sources: Sequence[SourceConfig], split: str, schema: Schema, log: Any = print) -> list[Part]:
+    """The parts of one split, every document checked against the schema; raises InputError at the first bad one."""
+    parts = []
+    for source in sources:
+        if split not in source.splits:
+            continue
+        for type_ in source.types or ():
+            if type_ not in schema.mentions:
+                raise InputError(f"sources: {source.path}: unknown mention type {type_!r} in types")
+        documents = _read(source, split, schema, log)
+        if not documents:
+            raise InputError(f"sources: {source.path}: no documents in split {split!r}")
+        parts.append(Part(source.path, split, documents, source.layers, source.types))
+    return parts
+
+
+def _read(source: SourceConfig, split: str, schema: Schema, log: Any) -> list[Document]:
+    if source.path == "bundled":
+        return from_dataset(str(BUNDLED), split, schema)
+    if source.path.startswith("hub:"):
+        return from_dataset(source.path.removeprefix("hub:"), split, schema, revision=source.revision)
+    folder = Path(source.path)
+    if not folder.is_dir():
+        raise InputError(
+            f"sources: {folder}: no such folder; expected one with {split} data, 'bundled' or hub:OWNER/NAME"
+        )
+    if source.format == "brat":
+        return brat.read(folder / split, schema)
+    suffixes = {"jsonl": (".jsonl",), "conll": (".txt", ".conll", ".tsv", ".bio")}[source.format]
+    files = [folder / f"{split}{suffix}" for suffix in suffixes if (folder / f"{split}{suffix}").exists()]
+    if not files:
+        raise InputError(f"sources: {folder}: expected a file {split}{suffixes[0]}")
+    if source.format == "jsonl":
+        return jsonl.read(files[0], schema)
+    documents, repairs = conll.read(files[0], mapping=source.mapping, repair=source.repair)
+    for line in repairs:
+        log(line)
+    for document in documents:
+        document.check(schema)
+    return documents
+
+
+def from_dataset(path: str, split: str, schema: Schema, *, revision: str | None = None) -> list[Document]:
+    """One split of a dataset folder or Hub dataset in SCHEMA's document form, opened with `datasets`."""
+    from datasets import load_dataset
+
+    try:
+        # A cache of its own for local folders: the shared one goes by names and would miss that a file has changed.
+        with TemporaryDirectory() if Path(path).is_dir() else nullcontext() as cache:
+            rows = list(load_dataset(path, split=split, revision=revision, cache_dir=cache))
+    except (FileNotFoundError, ValueError, ConnectionError) as error:
+        raise InputError(f"sources: {path}: cannot load split {split!r}: {' '.join(str(error).split())}") from None
+    documents = []
+    for number, row in enumerate(rows):
+        where = f"{path}: {split}[{number}]"
+        document = jsonl.from_dict({key: value for key, value in row.items() if value is not None}, where=where)
+        try:
+            document.check(schema)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        documents.append(document)
+    return documents

@@ -1,0 +1,55 @@
+"""Checkpoints as folders that the Hub and `transformers` alone can use."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from train.errors import InputError
+from train.files import atomic_folder
+from train.tagger import Tagger
+
+# What of a run's folder belongs to the model; states for resuming, logs and predictions stay behind.
+MODEL_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer.json", "tokenizer_config.json")
+RUN_FILES = ("README.md", "schema.yaml", "scores.json", "run.json", "run_config.yaml", "training_curve.png")
+
+
+def save_checkpoint(folder: Path, tagger: Tagger) -> None:
+    """Write weights (safetensors), configuration, tokenizer, the model's code and the schema into a folder.
+
+    The code is this package's own model/ as it stands, so `AutoModel.from_pretrained(folder, trust_remote_code=True)` needs
+    nothing but torch and transformers. Files are made beside the folder and moved in when all are there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_folder(folder / ".checkpoint") as temporary:
+        tagger.model.save_pretrained(temporary)
+        tagger.tokenizer.save_pretrained(temporary)
+        tagger.schema.save(temporary / "schema.yaml")
+    for file in sorted((folder / ".checkpoint").iterdir()):
+        file.replace(folder / file.name)
+    (folder / ".checkpoint").rmdir()
+
+
+def export(checkpoint: Path, target: Path) -> list[str]:
+    """Copy what belongs on the Hub into a new or empty folder, checked by loading it; returns the names.
+
+    Raises InputError if the checkpoint does not load, lacks its card, or the target holds something else.
+    """
+    Tagger.load(checkpoint, device="cpu")
+    if not (checkpoint / "README.md").exists():
+        raise InputError(f"{checkpoint}: no model card (README.md) in it; expected a finished run's folder")
+    if target.is_dir() and any(target.iterdir()) and not (target / "config.json").exists():
+        raise InputError(f"{target}: holds other files; expected a new or empty folder, or an earlier export")
+    patterns = (*MODEL_FILES, *RUN_FILES, "*.py")
+    files = sorted({file for pattern in patterns for file in checkpoint.glob(pattern)})
+    with atomic_folder(target) as temporary:
+        for file in files:
+            shutil.copy2(file, temporary / file.name)
+    return [file.name for file in files]
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 of the weights, which ties scores to the checkpoint that they are of."""
+    with open(folder / "model.safetensors", "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

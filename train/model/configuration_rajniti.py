@@ -1,0 +1,84 @@
+"""Configuration of the joint tagger: the encoder's own configuration, the schema, and the sizes of the heads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import AutoConfig, BertConfig, PreTrainedConfig
+
+
+class RajnitiConfig(PreTrainedConfig):
+    """What a checkpoint needs to be rebuilt and to read its own outputs.
+
+    `schema` is the annotation schema as plain data: the order of its mention types, relation types and statuses is the
+    order of the outputs, and its signatures say which types a relation may join. `encoder_source` names the pretrained
+    encoder and the commit that was got.
+    """
+
+    model_type = "rajniti"
+    sub_configs = {"encoder": AutoConfig}
+
+    def __init__(
+        self,
+        encoder: dict[str, Any] | PreTrainedConfig | None = None,
+        schema: dict[str, Any] | None = None,
+        *,
+        head_size: int = 256,
+        head_dropout: float = 0.2,
+        max_span_width: int = 14,
+        candidate_ratio: float = 0.5,
+        max_candidates: int = 96,
+        window_tokens: int = 256,
+        overlap_tokens: int = 64,
+        mention_threshold: float = 0.5,
+        relation_threshold: float = 0.5,
+        identity_threshold: float = 0.5,
+        loss_weights: dict[str, float] | None = None,
+        encoder_source: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ):
+        if isinstance(encoder, dict):
+            fields = dict(encoder)
+            encoder = AutoConfig.for_model(fields.pop("model_type"), **fields)
+        self.encoder = BertConfig() if encoder is None else encoder
+        self.schema = schema or {"mentions": {}, "relations": {}, "statuses": {}}
+        self.head_size = head_size
+        self.head_dropout = head_dropout
+        self.max_span_width = max_span_width
+        self.candidate_ratio = candidate_ratio
+        self.max_candidates = max_candidates
+        self.window_tokens = window_tokens
+        self.overlap_tokens = overlap_tokens
+        self.mention_threshold = mention_threshold
+        self.relation_threshold = relation_threshold
+        self.identity_threshold = identity_threshold
+        self.loss_weights = loss_weights or {}
+        self.encoder_source = encoder_source or {}
+        super().__init__(**kwargs)
+
+    @property
+    def mention_types(self) -> list[str]:
+        return list(self.schema["mentions"])
+
+    @property
+    def relation_types(self) -> list[str]:
+        return list(self.schema["relations"])
+
+    @property
+    def statuses(self) -> list[str]:
+        return list(self.schema["statuses"])
+
+    def allowed_pairs(self) -> list[list[list[bool]]]:
+        """Whether relation r may join head type h to tail type t, indexed [r][h][t]."""
+        types = self.mention_types
+        table = []
+        for relation in self.schema["relations"].values():
+            signatures = [(set(heads), set(tails)) for heads, tails in relation["signatures"]]
+            table.append([[any(h in hs and t in ts for hs, ts in signatures) for t in types] for h in types])
+        return table
+
+    def symmetric_relations(self) -> list[bool]:
+        return [bool(relation.get("symmetric")) for relation in self.schema["relations"].values()]
+
+
+RajnitiConfig.register_for_auto_class()

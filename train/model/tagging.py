@@ -1,0 +1,118 @@
+"""From raw texts to documents: windows, batches, the model, decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from .configuration_rajniti import RajnitiConfig
+from .decoding import Span, WindowScores, decode
+from .windows import EncodedText, Window, batches_by_tokens, collate, cut, encode_text
+
+# A mention by characters: (start, end, type).
+Given = tuple[int, int, str]
+
+
+def tag(
+    model: Any,
+    tokenizer: PreTrainedTokenizerFast,
+    texts: Sequence[str],
+    *,
+    batch_tokens: int = 4096,
+    given: Sequence[Sequence[Given]] | None = None,
+) -> list[dict[str, Any]]:
+    """The documents of raw texts of any length, as plain data in the corpus's form (without ids), in the texts' order.
+
+    `batch_tokens` bounds the padded tokens of a forward pass. With `given` mentions for each text, these are taken as they
+    are and only relations and identities are predicted; one that does not start and end at words is a ValueError.
+    """
+    encoded = [encode_text(text, tokenizer) for text in texts]
+    spans = None if given is None else [_to_spans(e, g, model.config) for e, g in zip(encoded, given, strict=True)]
+    scores = score_windows(model, tokenizer, encoded, batch_tokens=batch_tokens, spans=spans)
+    return [decode(e, scores[i], model.config, spans and spans[i]) for i, e in enumerate(encoded)]
+
+
+def score_windows(
+    model: Any,
+    tokenizer: PreTrainedTokenizerFast,
+    encoded: Sequence[EncodedText],
+    *,
+    batch_tokens: int,
+    spans: Sequence[Sequence[Span]] | None = None,
+) -> list[list[WindowScores]]:
+    """The model's probabilities for the windows of each text; with `spans`, these are the candidates."""
+    config: RajnitiConfig = model.config
+    items: list[tuple[int, Window]] = []
+    for i, text in enumerate(encoded):
+        windows = cut(text, max_tokens=config.window_tokens, overlap_tokens=config.overlap_tokens)
+        items.extend((i, window) for window in windows)
+    lengths = [encoded[i].cost(window.first, window.last) + 2 for i, window in items]
+    scores: list[list[WindowScores]] = [[] for _ in encoded]
+    for batch in batches_by_tokens(lengths, batch_tokens):
+        chosen = [items[b] for b in batch]
+        result = _forward(model, tokenizer, [(encoded[i], w) for i, w in chosen], _given_here(chosen, spans))
+        for (i, _), window_scores in zip(chosen, result, strict=True):
+            scores[i].append(window_scores)
+    for of_text in scores:
+        of_text.sort(key=lambda s: s.window.first)
+    return scores
+
+
+def _to_spans(encoded: EncodedText, given: Sequence[Given], config: RajnitiConfig) -> list[Span]:
+    starts = {start: i for i, (start, _) in enumerate(encoded.words)}
+    ends = {end: i for i, (_, end) in enumerate(encoded.words)}
+    spans = []
+    for start, end, type_ in given:
+        if start not in starts or end not in ends:
+            raise ValueError(f"mention {start}:{end} does not start and end at words")
+        spans.append(Span(starts[start], ends[end], config.mention_types.index(type_), 1.0))
+    return spans
+
+
+def _given_here(
+    items: Sequence[tuple[int, Window]], spans: Sequence[Sequence[Span]] | None
+) -> list[list[tuple[int, int, int]]] | None:
+    """For each window the given spans that lie in it: first word in the window, width less one, type."""
+    if spans is None:
+        return None
+    return [
+        [
+            (span.first - window.first, span.last - span.first, span.type)
+            for span in spans[i]
+            if window.first <= span.first and span.last < window.last
+        ]
+        for i, window in items
+    ]
+
+
+@torch.inference_mode()
+def _forward(
+    model: Any,
+    tokenizer: PreTrainedTokenizerFast,
+    items: Sequence[tuple[EncodedText, Window]],
+    given: list[list[tuple[int, int, int]]] | None,
+) -> list[WindowScores]:
+    width = model.config.max_span_width
+    batch = collate(items, tokenizer)
+    if given is not None:
+        fits = [[span for span in spans if span[1] < width] for spans in given]
+        most = max(1, *(len(spans) for spans in fits))
+        padded = [spans + [(-1, 0, 0)] * (most - len(spans)) for spans in fits]
+        table = torch.tensor(padded)
+        batch["given"] = torch.where(table[..., 0] >= 0, table[..., 0] * width + table[..., 1], -1)
+        batch["given_types"] = table[..., 2]
+    output = model(**{name: tensor.to(model.device) for name, tensor in batch.items()})
+    mentions = output.mention_logits.float().sigmoid().cpu().numpy()
+    candidates, mask = output.candidates.cpu().numpy(), output.candidate_mask.cpu().numpy()
+    relations = output.relation_logits.float().sigmoid().cpu().numpy()
+    statuses = output.status_logits.float().softmax(-1).cpu().numpy()
+    identities = output.identity_logits.float().sigmoid().cpu().numpy()
+    found = []
+    for b, (_, window) in enumerate(items):
+        n, keep = window.last - window.first, mask[b]
+        pairs = [scores[b][keep][:, keep] for scores in (relations, statuses, identities)]
+        found.append(WindowScores(window, mentions[b, :n], candidates[b][keep], *pairs))
+    return found

@@ -1,0 +1,180 @@
+"""One run: from a config to a folder with everything that came of it.
+
+The folder is the checkpoint itself (weights, configuration, tokenizer, model code, schema) with the model card, the
+resolved config, the scores, the training curve and the test predictions beside it; states for resuming lie in
+checkpoints/, trackers write to logs/.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import ProjectConfiguration
+
+from train.card import write_card
+from train.config import RunConfig
+from train.corpora import jsonl
+from train.corpora.load import SPLITS, Part, load_split
+from train.curve import draw
+from train.encoders.build import build
+from train.energy import joules
+from train.errors import InputError
+from train.evaluation import describe, dictionary_scores, full_scores, quick_scores
+from train.examples import Example, Ledger, examples
+from train.export import save_checkpoint, weights_hash
+from train.files import atomic_write
+from train.loop import Progress, Trainer, precision
+from train.schema import Schema
+from train.tagger import Tagger
+
+SCORES, RUN, CONFIG, CURVE = "scores.json", "run.json", "run_config.yaml", "training_curve.png"
+# What may differ between a run and its resumption.
+_FREE_ON_RESUME = {"resume", "output_dir", "trackers", "description"}
+
+
+def train(config: RunConfig) -> None:
+    """Do the whole run; raises InputError where the config, the data or the encoder cannot be used."""
+    folder = Path(config.output_dir)
+    accelerator = _accelerator(config)
+    _claim(folder, config, accelerator)
+    schema = Schema.load(config.schema_file)
+    with accelerator.main_process_first():  # the first to come converts, downloads and caches
+        parts = {split: load_split(config.sources, split, schema, accelerator.print) for split in SPLITS}
+        torch.manual_seed(config.seed)
+        model, tokenizer = build(config, schema)
+    _check_parts(parts)
+    made, ledger = _examples(parts["train"], tokenizer, model.config, schema)
+    accelerator.print(f"train: {ledger}")
+    tagger = Tagger(model, tokenizer, schema)
+
+    def evaluate(_: Any) -> dict[str, float]:
+        scores = quick_scores(tagger, parts["validation"][0], accelerator)
+        line = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+        accelerator.print(f"\nvalidation: {line}")
+        return scores
+
+    trainer = Trainer(model, tokenizer, made, config, accelerator, evaluate)
+    energy = joules()
+    started = time.perf_counter()
+    progress = trainer.fit()
+    facts = _facts(config, accelerator, model, progress, parts, ledger)
+    facts["wall_seconds"] = time.perf_counter() - started
+    facts["joules"] = joules() - energy if energy is not None else None
+    if accelerator.is_main_process:
+        _finish(folder, config, tagger, parts, progress, facts)
+    accelerator.end_training()
+
+
+def _accelerator(config: RunConfig) -> Accelerator:
+    folder = Path(config.output_dir)
+    return Accelerator(
+        mixed_precision=precision(config),
+        log_with=list(config.trackers),
+        project_config=ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder / "logs")),
+    )
+
+
+def _claim(folder: Path, config: RunConfig, accelerator: Accelerator) -> None:
+    """Take the output folder: a new one, or that of the run to be resumed."""
+    used = (folder / CONFIG).exists()
+    if used and not config.resume:
+        raise InputError(f"{folder}: holds a run already; resume=true continues it, output_dir=… begins another")
+    if used:
+        before, now = (c.model_dump(by_alias=True) for c in (RunConfig.load(folder / CONFIG), config))
+        for key in now:
+            if key not in _FREE_ON_RESUME and before[key] != now[key]:
+                raise InputError(f"{folder / CONFIG}: resume=true with another {key!r}: expected {before[key]!r}")
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        folder.mkdir(parents=True, exist_ok=True)
+        config.save(folder / CONFIG)
+    accelerator.init_trackers("rajniti", _flat(config.model_dump(by_alias=True)))
+
+
+def _check_parts(parts: dict[str, list[Part]]) -> None:
+    for split in ("validation", "test"):
+        if not parts[split]:
+            raise InputError(f"sources: no source has the split {split!r}")
+
+
+def _examples(parts: Sequence[Part], tokenizer: Any, model_config: Any, schema: Schema) -> tuple[list[Example], Ledger]:
+    made: list[Example] = []
+    total = Ledger()
+    for part in parts:
+        of_part, ledger = examples(part, tokenizer, model_config, schema)
+        made += of_part
+        total.add(ledger)
+    return made, total
+
+
+def _finish(
+    folder: Path,
+    config: RunConfig,
+    tagger: Tagger,
+    parts: dict[str, list[Part]],
+    progress: Progress,
+    facts: dict[str, Any],
+) -> None:
+    save_checkpoint(folder, tagger)
+    scores: dict[str, Any] = {"weights_sha256": weights_hash(folder), "test": {}, "dictionary": {}}
+    resamples, seed = config.evaluation.resamples, config.seed
+    names = [d for part in parts["train"] for d in part.documents]
+    for i, part in enumerate(parts["test"]):
+        scores["test"][part.source], predicted = full_scores(tagger, part, resamples=resamples, seed=seed)
+        scores["dictionary"][part.source] = dictionary_scores(
+            names, part, tagger.schema, resamples=resamples, seed=seed
+        )
+        jsonl.write(folder / "predictions" / ("test.jsonl" if i == 0 else f"test-{i + 1}.jsonl"), predicted)
+    scores["validation"] = progress.evaluations[-1] if progress.evaluations else {}
+    for name, data in ((SCORES, scores), (RUN, facts)):
+        with atomic_write(folder / name) as file:
+            json.dump(data, file, ensure_ascii=False, indent=1)
+    draw(folder / CURVE, progress)
+    write_card(folder, config=config, schema=tagger.schema, scores=scores, facts=facts)
+
+
+def _facts(
+    config: RunConfig,
+    accelerator: Accelerator,
+    model: Any,
+    progress: Progress,
+    parts: dict[str, list[Part]],
+    ledger: Ledger,
+) -> dict[str, Any]:
+    """What the card and a reader need to know of how the weights came about."""
+    cuda = torch.cuda.is_available()
+    return {
+        "encoder": model.config.encoder_source,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "data": {split: {part.source: describe(part) for part in parts[split]} for split in SPLITS},
+        "coverage": ledger.to_dict(),
+        "precision": precision(config),
+        "processes": accelerator.num_processes,
+        "device": torch.cuda.get_device_name()
+        if cuda
+        else f"{platform.machine()} CPU, {torch.get_num_threads()} threads",
+        "tokens_per_second": progress.tokens_per_second,
+        "versions": {name: version(name) for name in ("torch", "transformers", "accelerate", "datasets", "tokenizers")},
+        "python": platform.python_version(),
+        "date": time.strftime("%Y-%m-%d"),
+        **asdict(progress),
+    }
+
+
+def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value if isinstance(value, int | float | bool | str) else str(value)
+    return flat

@@ -1,0 +1,183 @@
+"""The annotation schema: mention types, relation types with signatures, statuses. Read from YAML, written into checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from train.errors import InputError
+
+_TOP_KEYS = {"name", "language", "mentions", "groups", "relations", "statuses"}
+_MENTION_KEYS = {"definition", "example", "wikidata", "plover"}
+_RELATION_KEYS = _MENTION_KEYS | {"symmetric", "signatures"}
+
+
+@dataclass(frozen=True, slots=True)
+class MentionType:
+    """One type of mention; `codes` maps an outside vocabulary ("wikidata", "plover") to its code there."""
+
+    name: str
+    definition: str
+    example: str
+    codes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RelationType:
+    """One type of relation; `pairs` holds every allowed (head type, tail type)."""
+
+    name: str
+    definition: str
+    example: str
+    pairs: frozenset[tuple[str, str]]
+    symmetric: bool = False
+    codes: Mapping[str, str] = field(default_factory=dict)
+
+    def allows(self, head: str, tail: str) -> bool:
+        return (head, tail) in self.pairs
+
+    def either_order(self, head: str, tail: str) -> bool:
+        """Whether (head, tail) and (tail, head) state the same relation between mentions of these types."""
+        return self.symmetric and (tail, head) in self.pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """All that may be annotated. The order of types and statuses is the order of the model's outputs."""
+
+    name: str
+    language: str
+    mentions: Mapping[str, MentionType]
+    relations: Mapping[str, RelationType]
+    statuses: Mapping[str, str]
+
+    @classmethod
+    def load(cls, path: str | Path) -> Schema:
+        """Read a schema from YAML; raises InputError that names the file and the field."""
+        path = Path(path)
+        try:
+            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such schema file") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: not valid UTF-8 YAML: {' '.join(str(error).split())}") from None
+        return cls.from_dict(data, source=str(path))
+
+    @classmethod
+    def from_dict(cls, data: Any, *, source: str = "schema") -> Schema:
+        """Build a schema from the YAML file's content; `source` is named in errors."""
+        top = _mapping(data, f"{source}", allowed=_TOP_KEYS, required={"name", "mentions", "relations", "statuses"})
+        groups = _mapping(top.get("groups") or {}, f"{source}: groups")
+        mentions = {
+            name: _mention_type(name, entry, f"{source}: mentions.{name}")
+            for name, entry in _mapping(top["mentions"], f"{source}: mentions").items()
+        }
+        if not mentions:
+            raise InputError(f"{source}: mentions: expected at least one type")
+        relations = {
+            name: _relation_type(name, entry, f"{source}: relations.{name}", mentions, groups)
+            for name, entry in _mapping(top["relations"], f"{source}: relations").items()
+        }
+        statuses = {str(k): str(v) for k, v in _mapping(top["statuses"], f"{source}: statuses").items()}
+        if not statuses:
+            raise InputError(f"{source}: statuses: expected at least one, the default first")
+        return cls(str(top["name"]), str(top.get("language", "")), mentions, relations, statuses)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of a YAML file that loads to an equal schema (groups are written out)."""
+        return {
+            "name": self.name,
+            "language": self.language,
+            "mentions": {
+                t.name: {"definition": t.definition, "example": t.example, **t.codes} for t in self.mentions.values()
+            },
+            "relations": {
+                t.name: {
+                    "definition": t.definition,
+                    "example": t.example,
+                    **t.codes,
+                    "symmetric": t.symmetric,
+                    "signatures": _signatures(t.pairs, list(self.mentions)),
+                }
+                for t in self.relations.values()
+            },
+            "statuses": dict(self.statuses),
+        }
+
+    def save(self, path: str | Path) -> None:
+        Path(path).write_text(
+            yaml.safe_dump(self.to_dict(), allow_unicode=True, sort_keys=False, width=120), encoding="utf-8"
+        )
+
+    @property
+    def default_status(self) -> str:
+        return next(iter(self.statuses))
+
+    def difference(self, other: Schema) -> str | None:
+        """What a model of `other` would not understand of this schema, in a few words; None when labels agree."""
+        for what in ("mentions", "relations", "statuses"):
+            mine, theirs = set(getattr(self, what)), set(getattr(other, what))
+            if mine != theirs:
+                return f"{what}: only in {self.name}: {sorted(mine - theirs)}, only in {other.name}: {sorted(theirs - mine)}"
+        for name, relation in self.relations.items():
+            if relation.pairs != other.relations[name].pairs or relation.symmetric != other.relations[name].symmetric:
+                return f"relations.{name}: signatures differ"
+        return None
+
+
+def _mention_type(name: str, entry: Any, where: str) -> MentionType:
+    entry = _mapping(entry, where, allowed=_MENTION_KEYS, required={"definition"})
+    return MentionType(name, str(entry["definition"]), str(entry.get("example", "")), _codes(entry))
+
+
+def _relation_type(
+    name: str, entry: Any, where: str, mentions: Mapping[str, MentionType], groups: Mapping[str, Any]
+) -> RelationType:
+    entry = _mapping(entry, where, allowed=_RELATION_KEYS, required={"definition", "signatures"})
+    pairs: set[tuple[str, str]] = set()
+    for signature in entry["signatures"]:
+        if not (isinstance(signature, list) and len(signature) == 2):
+            raise InputError(f"{where}.signatures: expected [heads, tails], got {signature!r}")
+        sides = [groups.get(side) if isinstance(side, str) else side for side in signature]
+        for side, given in zip(sides, signature, strict=True):
+            if not isinstance(side, list):
+                raise InputError(f"{where}.signatures: {given!r} is neither a list of mention types nor a group")
+            for mention in side:
+                if mention not in mentions:
+                    raise InputError(f"{where}.signatures: unknown mention type {mention!r}")
+        pairs.update((head, tail) for head in sides[0] for tail in sides[1])
+    return RelationType(
+        name,
+        str(entry["definition"]),
+        str(entry.get("example", "")),
+        frozenset(pairs),
+        bool(entry.get("symmetric", False)),
+        _codes(entry),
+    )
+
+
+def _codes(entry: Mapping[str, Any]) -> dict[str, str]:
+    return {key: str(entry[key]) for key in ("wikidata", "plover") if key in entry}
+
+
+def _signatures(pairs: frozenset[tuple[str, str]], order: list[str]) -> list[list[list[str]]]:
+    by_tails: dict[tuple[str, ...], list[str]] = {}
+    for head in order:
+        tails = tuple(tail for tail in order if (head, tail) in pairs)
+        if tails:
+            by_tails.setdefault(tails, []).append(head)
+    return [[heads, list(tails)] for tails, heads in by_tails.items()]
+
+
+def _mapping(value: Any, where: str, *, allowed: set[str] | None = None, required: set[str] = frozenset()) -> dict:  # type: ignore[assignment]
+    if not isinstance(value, dict):
+        raise InputError(f"{where}: expected a mapping, got {type(value).__name__}")
+    if allowed is not None and (unknown := sorted(set(value) - allowed)):
+        raise InputError(f"{where}: unknown key {unknown[0]!r}; expected one of {sorted(allowed)}")
+    if missing := sorted(required - set(value)):
+        raise InputError(f"{where}: missing key {missing[0]!r}")
+    return value

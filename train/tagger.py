@@ -1,0 +1,95 @@
+"""A trained checkpoint in use: load it, and turn texts into Documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from train.corpora import jsonl
+from train.document import Document
+from train.errors import InputError
+from train.examples import Ledger, coverage
+from train.model.configuration_rajniti import RajnitiConfig
+from train.model.modeling_rajniti import RajnitiModel
+from train.model.tagging import score_windows
+from train.model.windows import encode_text
+from train.quiet import quietly
+from train.schema import Schema
+
+
+@dataclass(frozen=True)
+class Tagger:
+    """A model with its tokenizer and schema. `batch_tokens` bounds the tokens of a forward pass."""
+
+    model: RajnitiModel
+    tokenizer: PreTrainedTokenizerFast
+    schema: Schema
+    batch_tokens: int = 4096
+
+    @classmethod
+    def load(cls, checkpoint: str | Path, *, device: str | None = None) -> Tagger:
+        """Load a folder that train.py or export.py wrote, onto a GPU where there is one; InputError if it is none."""
+        folder = Path(checkpoint)
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such checkpoint folder")
+        for name in ("config.json", "model.safetensors", "tokenizer.json"):
+            if not (folder / name).exists():
+                raise InputError(f"{folder}: no checkpoint of rajniti: {name} is missing")
+        with quietly():
+            return cls._load(folder, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    @classmethod
+    def _load(cls, folder: Path, device: str) -> Tagger:
+        config = RajnitiConfig.from_pretrained(folder)
+        if config.model_type != RajnitiConfig.model_type or not config.schema.get("mentions"):
+            raise InputError(f"{folder / 'config.json'}: no checkpoint of rajniti: no schema in it")
+        model, report = RajnitiModel.from_pretrained(folder, config=config, output_loading_info=True)
+        if report["missing_keys"] or report["mismatched_keys"]:
+            raise InputError(
+                f"{folder}: the weights do not fit the configuration: another version, or a broken download"
+            )
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        schema = Schema.from_dict(config.schema, source=str(folder / "config.json"))
+        return cls(model.eval().to(device), tokenizer, schema)
+
+    def __call__(self, text: str) -> Document:
+        """The document of one raw text."""
+        return self.tag([Document("text", text)])[0]
+
+    def tag(self, documents: Iterable[Document]) -> list[Document]:
+        """The same texts with predicted annotation; ids, titles, dates, topics and extra fields stay."""
+        documents = list(documents)
+        found = self.model.tag([d.text for d in documents], self.tokenizer, batch_tokens=self.batch_tokens)
+        return [_annotated(d, data) for d, data in zip(documents, found, strict=True)]
+
+    def tag_given(self, documents: Sequence[Document]) -> list[Document]:
+        """The documents with their own mentions and predicted relations and identities.
+
+        Mentions that cut a word are left out, since no span stands for them.
+        """
+        given = []
+        for document in documents:
+            encoded = encode_text(document.text, self.tokenizer)
+            starts, ends = ({word[i] for word in encoded.words} for i in (0, 1))
+            whole = [m for m in document.mentions if m.start in starts and m.end in ends]
+            given.append([(m.start, m.end, m.type) for m in whole])
+        found = self.model.tag([d.text for d in documents], self.tokenizer, batch_tokens=self.batch_tokens, given=given)
+        return [_annotated(d, data) for d, data in zip(documents, found, strict=True)]
+
+    def ledger(self, documents: Iterable[Document]) -> Ledger:
+        """What of the documents' gold this model cannot reach, pruned candidates included."""
+        total = Ledger()
+        for document in documents:
+            encoded = encode_text(document.text, self.tokenizer)
+            scores = score_windows(self.model, self.tokenizer, [encoded], batch_tokens=self.batch_tokens)[0]
+            total.add(coverage(document, encoded, [s.window for s in scores], self.model.config, scores))
+        return total
+
+
+def _annotated(document: Document, data: dict) -> Document:
+    found = jsonl.from_dict({"id": document.id, **data}, where=f"{document.id}")
+    return replace(document, mentions=found.mentions, entities=found.entities, relations=found.relations)

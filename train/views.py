@@ -1,0 +1,252 @@
+"""Documents for people: a table for the terminal, and one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from train.document import Document, Mention, Relation
+from train.errors import InputError
+from train.model.bangla import sentences
+from train.schema import Schema
+
+TEMPLATE = Path(__file__).with_name("templates") / "document.html"
+
+
+def to_table(document: Document, schema: Schema) -> str:
+    """Plain text as wide as the terminal: mentions by entity, then relations, each with the sentence that states it."""
+    _check(document, schema)
+    out = io.StringIO()
+    console = Console(file=out, width=shutil.get_terminal_size((110, 24)).columns, color_system=None, highlight=False)
+    console.print(Text("  ".join(str(part) for part in (document.id, document.date, document.title) if part is not None)))
+    console.print(_mention_table(document) if document.mentions else "  no mentions")
+    console.print(_relation_table(document, schema) if document.relations else "  no relations")
+    # The table's cells are padded to its width; nobody needs that at the line's end.
+    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
+
+
+def _mention_table(document: Document) -> Table:
+    scored = any(m.score is not None for m in document.mentions)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("entity", "type", "mention", "times"):
+        table.add_column(name, justify="right" if name == "times" else "left", overflow="fold")
+    if scored:
+        table.add_column("score", justify="right")
+    names = {entity.id: entity.name for entity in document.entities}
+    for group in _by_entity(document):
+        forms: dict[str, list[Mention]] = {}
+        for m in group:
+            forms.setdefault(" ".join(document.surface(m).split()), []).append(m)
+        for i, (surface, same) in enumerate(forms.items()):
+            name = names.get(group[0].entity or "", "–")
+            first = [name, group[0].type] if i == 0 else ["", ""]
+            known = [m.score for m in same if m.score is not None]
+            score = [_figure(max(known)) if known else ""] if scored else []
+            table.add_row(*(Text(cell) for cell in [*first, surface, str(len(same)), *score]))
+    return table
+
+
+def _relation_table(document: Document, schema: Schema) -> Table:
+    scored = any(r.score is not None for r in document.relations)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=False)
+    table.add_column("relation", overflow="fold", ratio=5)
+    table.add_column("status", no_wrap=True)
+    if scored:
+        table.add_column("score", justify="right", no_wrap=True)
+    table.add_column("sentence", overflow="fold", ratio=6)
+    mentions = document.mention_by_id()
+    spans = _sentences(document)
+    for r in document.relations:
+        head, tail = mentions[r.head], mentions[r.tail]
+        arrow = f" ←{r.type}→ " if _either_order(r, mentions, schema) else f" —{r.type}→ "
+        where = sorted({_sentence_of(head, spans), _sentence_of(tail, spans)})
+        text = " … ".join(" ".join(document.text[slice(*spans[i])].split()) for i in where)
+        score = [_figure(r.score)] if scored else []
+        pair = " ".join(f"{document.surface(head)}{arrow}{document.surface(tail)}".split())
+        table.add_row(*(Text(cell) for cell in [pair, r.status, *score, text]))
+    return table
+
+
+def _by_entity(document: Document) -> list[list[Mention]]:
+    """Mentions of one entity together, in the order of first mention; one without an entity stands alone."""
+    groups: dict[tuple[str, str], list[Mention]] = {}
+    for m in sorted(document.mentions, key=lambda m: (m.start, -m.end)):
+        groups.setdefault(("mention", m.id) if m.entity is None else ("entity", m.entity), []).append(m)
+    return list(groups.values())
+
+
+def to_html(documents: Sequence[Document], schema: Schema) -> str:
+    """One page for all documents, with styles and script inside, that reaches for no network.
+
+    Raises InputError if a document breaks the schema.
+    """
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    views = [_DocumentView(document, schema, number).context() for number, document in enumerate(documents)]
+    used = {m.type for document in documents for m in document.mentions}
+    return template.render(
+        documents=views,
+        schema=schema,
+        hues=_hues(schema),
+        types=[t for t in schema.mentions.values() if t.name in used],
+        statuses=[(name, text, _look(name, schema)) for name, text in schema.statuses.items()],
+        figure=_figure,
+    )
+
+
+@dataclass(slots=True)
+class Node:
+    """A mention on the page: `parts` are text and the nodes inside it, `height` counts the levels inside it."""
+
+    mention: Mention
+    key: str
+    name: str | None
+    parts: list[str | Node] = field(default_factory=list)
+    height: int = 0
+
+
+class _DocumentView:
+    """What the template shows of one document; keys name mentions and entities uniquely on the page."""
+
+    def __init__(self, document: Document, schema: Schema, number: int) -> None:
+        _check(document, schema)
+        self.document, self.schema, self.number = document, schema, number
+        self.mentions = document.mention_by_id()
+        self.keys = {m.id: f"{number}m{i}" for i, m in enumerate(document.mentions)}
+        self.names = {entity.id: entity.name for entity in document.entities}
+        self.spans = _sentences(document)
+
+    def context(self) -> dict[str, Any]:
+        placed: dict[int, list[dict[str, Any]]] = {}
+        for relation in self.document.relations:
+            ends = [_sentence_of(self.mentions[id_], self.spans) for id_ in (relation.head, relation.tail)]
+            placed.setdefault(max(ends), []).append(self._relation(relation, ends))
+        return {
+            "number": self.number,
+            "document": self.document,
+            "sentences": [
+                {
+                    "parts": self._parts(start, end),
+                    "relations": placed.get(i, []),
+                    "number": i + 1,
+                    "new_paragraph": i > 0 and "\n" in self.document.text[self.spans[i - 1][1] : start],
+                }
+                for i, (start, end) in enumerate(self.spans)
+            ],
+            "entities": self._entities(),
+        }
+
+    def _parts(self, start: int, end: int) -> list[str | Node]:
+        """Text and mentions between two offsets, outermost mentions first; each holds those inside it."""
+        root: list[str | Node] = []
+        open_nodes: list[Node] = []
+        at = start
+
+        def put(until: int) -> None:
+            nonlocal at
+            if until > at:
+                (open_nodes[-1].parts if open_nodes else root).append(self.document.text[at:until])
+                at = until
+
+        def close(until: int) -> None:
+            while open_nodes and open_nodes[-1].mention.end <= until:
+                put(open_nodes[-1].mention.end)
+                node = open_nodes.pop()
+                if open_nodes:
+                    open_nodes[-1].height = max(open_nodes[-1].height, node.height + 1)
+
+        inside = [m for m in self.document.mentions if start <= m.start < end]
+        for m in sorted(inside, key=lambda m: (m.start, -m.end)):
+            close(m.start)
+            put(m.start)
+            node = Node(m, self.keys[m.id], self.names.get(m.entity or ""))
+            (open_nodes[-1].parts if open_nodes else root).append(node)
+            open_nodes.append(node)
+        close(end)
+        put(end)
+        return root
+
+    def _relation(self, relation: Relation, ends: list[int]) -> dict[str, Any]:
+        """`elsewhere` tells for head and tail in which sentence they stand, where that is not the one that lists them."""
+        return {
+            "relation": relation,
+            "head": self._end(relation.head),
+            "tail": self._end(relation.tail),
+            "either_order": _either_order(relation, self.mentions, self.schema),
+            "look": _look(relation.status, self.schema),
+            "definition": self.schema.relations[relation.type].definition,
+            "elsewhere": [end + 1 if end != max(ends) else None for end in ends],
+        }
+
+    def _end(self, id_: str) -> dict[str, Any]:
+        m = self.mentions[id_]
+        surface = " ".join(self.document.surface(m).split())
+        return {"surface": surface, "type": m.type, "key": self.keys[id_], "name": self.names.get(m.entity or "")}
+
+    def _entities(self) -> list[dict[str, Any]]:
+        """Entities by type, in the schema's order, each with its name and the keys of its mentions."""
+        order = list(self.schema.mentions)
+        groups = [
+            {
+                "type": group[0].type,
+                "name": self.names.get(group[0].entity or ""),
+                "forms": list(dict.fromkeys(" ".join(self.document.surface(m).split()) for m in group)),
+                "keys": [self.keys[m.id] for m in group],
+            }
+            for group in _by_entity(self.document)
+        ]
+        return sorted(groups, key=lambda group: order.index(str(group["type"])))
+
+
+def _check(document: Document, schema: Schema) -> None:
+    try:
+        document.check(schema)
+    except InputError as error:
+        raise InputError(f"{document.id}: {error}") from None
+
+
+def _sentences(document: Document) -> list[tuple[int, int]]:
+    """The document's sentences; those that a mention spans are joined, whatever its punctuation looks like."""
+    joined: list[tuple[int, int]] = []
+    for start, end in sentences(document.text):
+        if joined and any(m.start < start < m.end for m in document.mentions):
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _sentence_of(mention: Mention, spans: list[tuple[int, int]]) -> int:
+    return next(i for i, (start, end) in enumerate(spans) if start <= mention.start < end)
+
+
+def _either_order(relation: Relation, mentions: dict[str, Mention], schema: Schema) -> bool:
+    head, tail = mentions[relation.head].type, mentions[relation.tail].type
+    return schema.relations[relation.type].either_order(head, tail)
+
+
+def _look(status: str, schema: Schema) -> int:
+    """Which of the page's line styles a status has: 0 for the default, then 1 to 3 over and over."""
+    position = list(schema.statuses).index(status)
+    return 0 if position == 0 else (position - 1) % 3 + 1
+
+
+def _hues(schema: Schema) -> dict[str, int]:
+    """A hue in degrees for each type. The golden angle keeps neighbours in the schema far apart, however many there are."""
+    return {name: round(255 + i * 137.508) % 360 for i, name in enumerate(schema.mentions)}
+
+
+def _figure(score: float | None) -> str:
+    return "" if score is None else f"{score:.2f}"
