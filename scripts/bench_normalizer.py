@@ -49,9 +49,7 @@ def main() -> None:
     start = time.perf_counter()
     ours = [normaliser.normalize_str(text) for text in texts]
     seconds = time.perf_counter() - start
-    differing = [
-        (text, expected, got) for text, got in zip(texts, ours, strict=True) if (expected := theirs(text)) != got
-    ]
+    differing = [(text, expected, got) for text, got in zip(texts, ours, strict=True) if (expected := theirs(text)) != got]
     classes: Counter[str] = Counter()
     for number, (text, expected, got) in enumerate(differing):
         why = explain(text, expected, got, fix_encoding)
@@ -60,9 +58,7 @@ def main() -> None:
             print(f"{why}: {'; '.join(edits(expected, got))}\n  {text}")
     changed_length = sum(len(text) != len(got) for text, got in zip(texts, ours, strict=True))
     agreement = 1 - len(differing) / len(texts)
-    print(
-        f"{len(texts)} sentences: {len(texts) - len(differing)} agree ({agreement:.3%}); {changed_length} change length"
-    )
+    print(f"{len(texts)} sentences: {len(texts) - len(differing)} agree ({agreement:.3%}); {changed_length} change length")
     report = {
         "sentences": len(texts),
         "differ": len(differing),
@@ -80,9 +76,7 @@ def reference() -> tuple[Callable[[str], str], Callable[[str], str]]:
         from ftfy import fix_encoding
         from normalizer import normalize
     except ImportError as error:
-        command = (
-            "pip install --target DIR csebuetnlp-normalizer, then PYTHONPATH=DIR python scripts/bench_normalizer.py"
-        )
+        command = "pip install --target DIR csebuetnlp-normalizer, then PYTHONPATH=DIR python scripts/bench_normalizer.py"
         raise InputError(f"csebuetnlp's package is not installed ({error}): {command}") from None
     return normalize, fix_encoding
 

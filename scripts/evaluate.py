@@ -20,12 +20,8 @@ def main() -> None:
     parser.add_argument("checkpoint", help="a folder that train.py or export.py wrote")
     parser.add_argument("data", help="annotated documents, .jsonl")
     parser.add_argument("--json", metavar="FILE", help="write all scores here")
-    parser.add_argument(
-        "--report", metavar="DIR", help="write scores, predictions and HTML pages of gold and predictions here"
-    )
-    parser.add_argument(
-        "--resamples", type=int, default=1000, help="bootstrap resamples of the intervals (default 1000)"
-    )
+    parser.add_argument("--report", metavar="DIR", help="write scores, predictions and HTML pages of gold and predictions here")
+    parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples of the intervals (default 1000)")
     arguments = parser.parse_args()
     from train.corpora import jsonl
     from train.tagger import Tagger

@@ -27,13 +27,10 @@ def corpus(documents: int, seed: int = 0) -> tuple[list[Document], list[Document
         for side in (gold, predicted):
             types = rng.choices(["PER", "GPE"], weights=[4, 1], k=6)
             mentions = [
-                Mention(f"m{j}", 10 * j, 10 * j + 5, type_, f"{type_}{rng.randrange(2)}")
-                for j, type_ in enumerate(types)
+                Mention(f"m{j}", 10 * j, 10 * j + 5, type_, f"{type_}{rng.randrange(2)}") for j, type_ in enumerate(types)
             ]
             relations = [
-                Relation("meets", "m0", f"m{j}", rng.choice(["asserted", "former"]))
-                for j in range(1, 5)
-                if rng.random() < 0.7
+                Relation("meets", "m0", f"m{j}", rng.choice(["asserted", "former"])) for j in range(1, 5) if rng.random() < 0.7
             ]
             side.append(Document(i, TEXT, tuple(mentions), relations=tuple(relations)))
     return gold, predicted

@@ -29,9 +29,7 @@ def spans(id_: str, *mentions: tuple[int, int, str] | tuple[int, int, str, str])
 def entities(partition: str) -> Document:
     """A document whose mentions are letters, from "abc de": one entity of three mentions and one of two."""
     mentions = [
-        (ord(letter) - ord("A"), ord(letter) - ord("A") + 1, "PER", group)
-        for group in partition.split()
-        for letter in group
+        (ord(letter) - ord("A"), ord(letter) - ord("A") + 1, "PER", group) for group in partition.split() for letter in group
     ]
     return spans("d", *mentions)
 
@@ -115,16 +113,12 @@ def test_brute_force(seed: int) -> None:
     rng = random.Random(seed)
     gold, predicted = (_random_partition(rng) for _ in range(2))
     counts = identity_counts(gold, predicted)
-    assert counts[:, :2] == pytest.approx(
-        np.array([_muc(gold, predicted), _b_cubed(gold, predicted), *_ceaf(gold, predicted)])
-    )
+    assert counts[:, :2] == pytest.approx(np.array([_muc(gold, predicted), _b_cubed(gold, predicted), *_ceaf(gold, predicted)]))
     assert counts == pytest.approx(identity_counts(predicted, gold)[:, [2, 3, 0, 1]])
 
 
 def test_counts_add_up_over_documents() -> None:
-    sides = [
-        [replace(entities(p), id=id_) for id_, p in enumerate(side)] for side in (("abc", "ab c"), ("abc", "a bc"))
-    ]
+    sides = [[replace(entities(p), id=id_) for id_, p in enumerate(side)] for side in (("abc", "ab c"), ("abc", "a bc"))]
     # MUC links: 2 of 2 and 0 of 1, not the mean of 1 and 0.
     assert scored(sides[0], sides[1])["muc"]["recall"] == pytest.approx(2 / 3)
 

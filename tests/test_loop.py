@@ -78,9 +78,7 @@ train(RunConfig.load(sys.argv[1], sys.argv[2:]))
 
 
 @pytest.mark.parametrize("at", [3, 6])
-def test_a_killed_and_resumed_run_ends_with_the_same_weights(
-    tiny_config: Path, trained: Path, tmp_path: Path, at: int
-) -> None:
+def test_a_killed_and_resumed_run_ends_with_the_same_weights(tiny_config: Path, trained: Path, tmp_path: Path, at: int) -> None:
     arguments = [str(tiny_config), f"output_dir={tmp_path / 'out'}", "checkpoints.every_steps=2"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     killed = subprocess.run([sys.executable, "-c", KILLED.format(at=at), *arguments], env=environment, check=False)
@@ -111,9 +109,7 @@ def test_resuming_with_other_settings_is_refused(trained: Path, tiny_config: Pat
     assert "holds a run already" in again.stderr
 
 
-def test_two_processes_train_to_the_losses_of_one_and_score_each_document_once(
-    tiny_config: Path, tmp_path: Path
-) -> None:
+def test_two_processes_train_to_the_losses_of_one_and_score_each_document_once(tiny_config: Path, tmp_path: Path) -> None:
     one = script("train.py", tiny_config, f"output_dir={tmp_path / 'one'}", "training.accumulation=2")
     assert one.returncode == 0, one.stderr
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]

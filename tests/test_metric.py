@@ -63,9 +63,7 @@ def metric(tmp_path: Path) -> Any:
     return evaluate.load(str(METRIC), schema=str(SCHEMA), cache_dir=str(tmp_path))
 
 
-def test_gives_the_scores_and_intervals_of_scoring(
-    metric: Any, gold: list[Document], predicted: list[Document]
-) -> None:
+def test_gives_the_scores_and_intervals_of_scoring(metric: Any, gold: list[Document], predicted: list[Document]) -> None:
     result = metric.compute(predictions=lines(predicted), references=lines(gold))
     expected = score(gold, predicted, Schema.load(SCHEMA))
     assert result == {**headline(expected), "intervals": expected["intervals"]}
@@ -84,9 +82,7 @@ def test_batches_add_up(metric: Any, gold: list[Document], predicted: list[Docum
 
 def test_arguments_reach_scoring(metric: Any, gold: list[Document], predicted: list[Document]) -> None:
     options = {"layers": ["mentions"], "types": ["PER", "GPE"], "resamples": 1}
-    results = [
-        metric.compute(predictions=lines(predicted), references=lines(gold), seed=seed, **options) for seed in range(20)
-    ]
+    results = [metric.compute(predictions=lines(predicted), references=lines(gold), seed=seed, **options) for seed in range(20)]
     # 3 of the 4 mentions of these types.
     assert results[0].keys() == {"mention_strict_f1", "mention_boundary_f1", "intervals"}
     assert results[0]["mention_strict_f1"] == pytest.approx(6 / 7)

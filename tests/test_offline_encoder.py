@@ -147,9 +147,7 @@ def test_two_at_once_do_not_break_each_other(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(offline, "_write", slow)
     found: list[Path] = []
-    threads = [
-        threading.Thread(target=lambda: found.append(offline.convert(layers=1, vocabulary="bangla"))) for _ in "ab"
-    ]
+    threads = [threading.Thread(target=lambda: found.append(offline.convert(layers=1, vocabulary="bangla"))) for _ in "ab"]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -286,9 +286,7 @@ class TestRelations:
         heads = [("attacks", "m1", "m2"), ("visits", "m0", "m1"), ("urges", "m0", "m1"), ("aids", "m1", "m2")]
         gold_statuses = ["asserted", "asserted", "negated", "former"]
         predicted_statuses = ["asserted", "negated", "negated", "asserted"]
-        gold = related(
-            *((*h, s) for h, s in zip(heads, gold_statuses, strict=True)), ("threatens", "m1", "m2", "unrealised")
-        )
+        gold = related(*((*h, s) for h, s in zip(heads, gold_statuses, strict=True)), ("threatens", "m1", "m2", "unrealised"))
         predicted = related(
             *((*h, s) for h, s in zip(heads, predicted_statuses, strict=True)), ("protests", "m0", "m5", "former")
         )

@@ -174,12 +174,9 @@ def test_export_copies_the_model_alone_and_refuses_strangers(trained: Path, tmp_
     assert (tmp_path / "mine" / "thesis.tex").exists()
 
 
-def test_partial_sources_train_and_are_scored_where_they_speak(
-    tiny_config: Path, corpus_folder: Path, tmp_path: Path
-) -> None:
+def test_partial_sources_train_and_are_scored_where_they_speak(tiny_config: Path, corpus_folder: Path, tmp_path: Path) -> None:
     sources = (
-        f"sources=[{{path: {corpus_folder}}}, "
-        f"{{path: {corpus_folder}/../corpus0, layers: [mentions], types: [PER, GPE]}}]"
+        f"sources=[{{path: {corpus_folder}}}, {{path: {corpus_folder}/../corpus0, layers: [mentions], types: [PER, GPE]}}]"
     )
     names = tmp_path / "names"
     shutil.copytree(corpus_folder, names)

@@ -156,9 +156,7 @@ def test_special_tokens_that_no_file_names(tokenizer: PreTrainedTokenizerFast, t
     assert (bare.cls_token, bare.sep_token, bare.pad_token) == ("[CLS]", "[SEP]", "[PAD]")
 
 
-def test_tokenizer_that_strips_marks_is_named(
-    repository: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_tokenizer_that_strips_marks_is_named(repository: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     harmful = load_tokenizer(repository, normalizer="none")
     harmful.backend_tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     harmful.save_pretrained(tmp_path)

@@ -34,9 +34,7 @@ class Dictionary:
             for start, end in _runs(document.text, longest):
                 surface = document.text[start:end]
                 seen.update(form for form in {normalised(surface), bare_name(surface)} if form in marked)
-        types = {
-            form: counts.most_common(1)[0][0] for form, counts in marked.items() if 2 * counts.total() >= seen[form]
-        }
+        types = {form: counts.most_common(1)[0][0] for form, counts in marked.items() if 2 * counts.total() >= seen[form]}
         return cls(types, longest)
 
     def tag(self, documents: Sequence[Document]) -> list[Document]:

@@ -59,9 +59,7 @@ def _row(counts: NDArray[np.float64]) -> dict[str, Any]:
     return {"precision": precision, "recall": recall, "f1": f1, "support": int(counts[1]), "predicted": int(counts[3])}
 
 
-def intervals(
-    counts: Mapping[str, NDArray[np.float64]], *, resamples: int = 1000, seed: int = 0
-) -> dict[str, list[float]]:
+def intervals(counts: Mapping[str, NDArray[np.float64]], *, resamples: int = 1000, seed: int = 0) -> dict[str, list[float]]:
     """The 95 % percentile interval [low, high] of `mean_f1` for each named array of counts of shape (documents, m, 4).
 
     Documents are drawn with replacement, as many as there are (Efron 1979, "Bootstrap Methods: Another Look at the
@@ -87,9 +85,7 @@ def intervals(
     return result
 
 
-def _resampled_totals(
-    columns: NDArray[np.float64], resamples: int, generator: np.random.Generator
-) -> NDArray[np.float64]:
+def _resampled_totals(columns: NDArray[np.float64], resamples: int, generator: np.random.Generator) -> NDArray[np.float64]:
     """Column sums, shape (resamples, columns), of as many random resamples of the rows of (documents, columns)."""
     documents = len(columns)
     totals = np.empty((resamples, columns.shape[1]))

@@ -27,9 +27,7 @@ _LICENCES = {
 _BASE_MODELS = {"offline:e5-small": "intfloat/multilingual-e5-small"}
 
 
-def write_card(
-    folder: Path, *, config: RunConfig, schema: Schema, scores: Mapping[str, Any], facts: Mapping[str, Any]
-) -> None:
+def write_card(folder: Path, *, config: RunConfig, schema: Schema, scores: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     """Write README.md into a run's folder; raises InputError if anything of the template stays unfilled."""
     text = card(config=config, schema=schema, scores=scores, facts=facts)
     with atomic_write(folder / "README.md") as file:
@@ -98,9 +96,7 @@ def _metadata(title: str, licence: str, encoder: Mapping[str, Any], scores: Mapp
     )
 
 
-def _block(
-    source: str, block: Mapping[str, Any], scores: Mapping[str, Any], facts: Mapping[str, Any]
-) -> dict[str, Any]:
+def _block(source: str, block: Mapping[str, Any], scores: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
     rows = [
         {"name": ROWS[name], "value": f"{value:.3f}", "interval": interval(block["intervals"].get(INTERVALS[name]))}
         for name, value in headline(block).items()

@@ -92,7 +92,7 @@ class HeadConfig(_Strict):
     # Widest mention, in words and punctuation marks.
     max_span_width: int = Field(14, ge=1)
     # Spans a window that go on to be paired: candidate_ratio x words, at most max_candidates.
-    candidate_ratio: Float = Field(0.35, gt=0)
+    candidate_ratio: Float = Field(0.5, gt=0)
     max_candidates: int = Field(96, ge=2)
 
 
@@ -147,9 +147,7 @@ class EvaluationConfig(_Strict):
     # In optimiser steps, instead of epochs.
     every_steps: int | None = Field(None, ge=1)
     # Highest is best; "combined" is the mean of mention and relation strict F1.
-    metric: Literal["combined", "mention_strict_f1", "relation_strict_f1", "relation_status_f1", "conll_f1"] = (
-        "combined"
-    )
+    metric: Literal["combined", "mention_strict_f1", "relation_strict_f1", "relation_status_f1", "conll_f1"] = "combined"
     # Stop after this many evaluations without a better one; null never stops early.
     patience: int | None = Field(None, ge=1)
     resamples: int = Field(1000, ge=1)

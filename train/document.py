@@ -123,9 +123,7 @@ def _check_entities(document: Document, schema: Schema) -> None:
         if e.id in types:
             raise InputError(f"entities[{i}].id: {e.id!r} is used twice")
         if e.type not in schema.mentions:
-            raise InputError(
-                f"entities[{i}].type: unknown type {e.type!r}; expected one of {', '.join(schema.mentions)}"
-            )
+            raise InputError(f"entities[{i}].type: unknown type {e.type!r}; expected one of {', '.join(schema.mentions)}")
         types[e.id] = e.type
     for i, m in enumerate(document.mentions):
         if m.entity is None:
@@ -146,9 +144,7 @@ def _check_relations(document: Document, schema: Schema) -> None:
         if r.type not in schema.relations:
             raise InputError(f"{where}.type: unknown type {r.type!r}; expected one of {', '.join(schema.relations)}")
         if r.status not in schema.statuses:
-            raise InputError(
-                f"{where}.status: unknown status {r.status!r}; expected one of {', '.join(schema.statuses)}"
-            )
+            raise InputError(f"{where}.status: unknown status {r.status!r}; expected one of {', '.join(schema.statuses)}")
         for side in ("head", "tail"):
             if getattr(r, side) not in mentions:
                 raise InputError(f"{where}.{side}: {getattr(r, side)!r} is not among the mentions")

@@ -16,9 +16,7 @@ def _nvidia() -> float | None:
 
         pynvml.nvmlInit()
         cards = range(pynvml.nvmlDeviceGetCount())
-        return (
-            sum(pynvml.nvmlDeviceGetTotalEnergyConsumption(pynvml.nvmlDeviceGetHandleByIndex(i)) for i in cards) / 1e3
-        )
+        return sum(pynvml.nvmlDeviceGetTotalEnergyConsumption(pynvml.nvmlDeviceGetHandleByIndex(i)) for i in cards) / 1e3
     except Exception:  # no driver, no library or an old card: the energy is unknown then, which is no error
         return None
 

@@ -47,16 +47,12 @@ def full_scores(tagger: Tagger, part: Part, *, resamples: int, seed: int) -> tup
     return {**scores, "coverage": tagger.ledger(part.documents).to_dict()}, predicted
 
 
-def dictionary_scores(
-    train: Sequence[Document], part: Part, schema: Schema, *, resamples: int, seed: int
-) -> dict[str, Any]:
+def dictionary_scores(train: Sequence[Document], part: Part, schema: Schema, *, resamples: int, seed: int) -> dict[str, Any]:
     """What a dictionary of the training names reaches: the floor that a model has to beat."""
     from train.baseline import Dictionary
 
     predicted = Dictionary.learn(train).tag(part.documents)
-    return score(
-        part.documents, predicted, schema, layers=("mentions",), types=part.types, resamples=resamples, seed=seed
-    )
+    return score(part.documents, predicted, schema, layers=("mentions",), types=part.types, resamples=resamples, seed=seed)
 
 
 def describe(part: Part) -> dict[str, int]:

@@ -187,9 +187,7 @@ class Trainer:
         self.model.train()
         for turn in range(turns):
             index = turn * processes + process
-            idle = index >= len(
-                step.passes
-            )  # the gradient exchange needs everyone, so the idle repeat a pass for nothing
+            idle = index >= len(step.passes)  # the gradient exchange needs everyone, so the idle repeat a pass for nothing
             indices = step.passes[0 if idle else index]
             tensors = batch([self.examples[i] for i in indices], self.tokenizer, self.bare_model.config)
             torch.manual_seed(hash((self.config.seed, self.progress.step, index)) % 2**31)
@@ -219,9 +217,7 @@ class Trainer:
         entry = {"step": self.progress.step, "epoch": step.epoch + 1, **dict(zip(names, reduced, strict=True))}
         self.progress.losses.append(entry)
         rate = self.scheduler.get_last_lr()[0]
-        self.accelerator.log(
-            {f"train/{n}": v for n, v in entry.items()} | {"train/rate": rate}, step=self.progress.step
-        )
+        self.accelerator.log({f"train/{n}": v for n, v in entry.items()} | {"train/rate": rate}, step=self.progress.step)
         speed = self.progress.tokens_per_second
         bar.set_postfix({"epoch": step.epoch + 1, "loss": f"{reduced[0]:.3f}", "tokens/s": f"{speed:.0f}"})
 

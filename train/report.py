@@ -71,7 +71,6 @@ def reachable(coverage: Mapping[str, Any]) -> str:
     for what, entry in coverage.items():
         lost = ", ".join(f"{n} by {reason.replace('_', ' ')}" for reason, n in entry["lost"].items())
         parts.append(
-            f"{entry['recall_ceiling']:.1%} of {entry['gold']} {what} can be reached"
-            + (f" (lost: {lost})" if lost else "")
+            f"{entry['recall_ceiling']:.1%} of {entry['gold']} {what} can be reached" + (f" (lost: {lost})" if lost else "")
         )
     return "; ".join(parts)

@@ -130,9 +130,7 @@ def _finish(
     names = [d for part in parts["train"] for d in part.documents]
     for i, part in enumerate(parts["test"]):
         scores["test"][part.source], predicted = full_scores(tagger, part, resamples=resamples, seed=seed)
-        scores["dictionary"][part.source] = dictionary_scores(
-            names, part, tagger.schema, resamples=resamples, seed=seed
-        )
+        scores["dictionary"][part.source] = dictionary_scores(names, part, tagger.schema, resamples=resamples, seed=seed)
         jsonl.write(folder / "predictions" / ("test.jsonl" if i == 0 else f"test-{i + 1}.jsonl"), predicted)
     scores["validation"] = progress.evaluations[-1] if progress.evaluations else {}
     for name, data in ((SCORES, scores), (RUN, facts)):
@@ -159,9 +157,7 @@ def _facts(
         "coverage": ledger.to_dict(),
         "precision": precision(config),
         "processes": accelerator.num_processes,
-        "device": torch.cuda.get_device_name()
-        if cuda
-        else f"{platform.machine()} CPU, {torch.get_num_threads()} threads",
+        "device": torch.cuda.get_device_name() if cuda else f"{platform.machine()} CPU, {torch.get_num_threads()} threads",
         "tokens_per_second": progress.tokens_per_second,
         "versions": {name: version(name) for name in ("torch", "transformers", "accelerate", "datasets", "tokenizers")},
         "python": platform.python_version(),

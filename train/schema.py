@@ -92,9 +92,7 @@ class Schema:
         return {
             "name": self.name,
             "language": self.language,
-            "mentions": {
-                t.name: {"definition": t.definition, "example": t.example, **t.codes} for t in self.mentions.values()
-            },
+            "mentions": {t.name: {"definition": t.definition, "example": t.example, **t.codes} for t in self.mentions.values()},
             "relations": {
                 t.name: {
                     "definition": t.definition,
@@ -109,9 +107,7 @@ class Schema:
         }
 
     def save(self, path: str | Path) -> None:
-        Path(path).write_text(
-            yaml.safe_dump(self.to_dict(), allow_unicode=True, sort_keys=False, width=120), encoding="utf-8"
-        )
+        Path(path).write_text(yaml.safe_dump(self.to_dict(), allow_unicode=True, sort_keys=False, width=120), encoding="utf-8")
 
     @property
     def default_status(self) -> str:

@@ -202,9 +202,7 @@ def _mentions(document: Document, schema: Schema, kept: Collection[str]) -> list
     """The mentions of the types `kept`, in order of text."""
     for mention in document.mentions:
         if mention.type not in schema.mentions:
-            raise InputError(
-                f"document {document.id!r}: mention type {mention.type!r} is not in schema {schema.name!r}"
-            )
+            raise InputError(f"document {document.id!r}: mention type {mention.type!r} is not in schema {schema.name!r}")
     return sorted((m for m in document.mentions if m.type in kept), key=lambda m: (m.start, m.end))
 
 

@@ -49,9 +49,7 @@ class Tagger:
             raise InputError(f"{folder / 'config.json'}: no checkpoint of rajniti: no schema in it")
         model, report = RajnitiModel.from_pretrained(folder, config=config, output_loading_info=True)
         if report["missing_keys"] or report["mismatched_keys"]:
-            raise InputError(
-                f"{folder}: the weights do not fit the configuration: another version, or a broken download"
-            )
+            raise InputError(f"{folder}: the weights do not fit the configuration: another version, or a broken download")
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         schema = Schema.from_dict(config.schema, source=str(folder / "config.json"))
         return cls(model.eval().to(device), tokenizer, schema)

@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -24,13 +25,17 @@ TEMPLATE = Path(__file__).with_name("templates") / "document.html"
 
 
 def to_table(document: Document, schema: Schema) -> str:
-    """Plain text as wide as the terminal: mentions by entity, then relations, each with the sentence that states it."""
+    """Plain text as wide as the terminal: mentions by entity, then each sentence with the relations that it states."""
     _check(document, schema)
     out = io.StringIO()
     console = Console(file=out, width=shutil.get_terminal_size((110, 24)).columns, color_system=None, highlight=False)
     console.print(Text("  ".join(str(part) for part in (document.id, document.date, document.title) if part is not None)))
     console.print(_mention_table(document) if document.mentions else "  no mentions")
-    console.print(_relation_table(document, schema) if document.relations else "  no relations")
+    if not document.relations:
+        console.print("  no relations")
+    for sentence, relations in _by_sentence(document).items():
+        console.print(Padding(Text(sentence), (0, 0, 0, 1)))
+        console.print(Padding(_relation_grid(document, relations, schema), (0, 0, 1, 3)))
     # The table's cells are padded to its width; nobody needs that at the line's end.
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
@@ -56,25 +61,29 @@ def _mention_table(document: Document) -> Table:
     return table
 
 
-def _relation_table(document: Document, schema: Schema) -> Table:
-    scored = any(r.score is not None for r in document.relations)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=False)
-    table.add_column("relation", overflow="fold", ratio=5)
-    table.add_column("status", no_wrap=True)
-    if scored:
-        table.add_column("score", justify="right", no_wrap=True)
-    table.add_column("sentence", overflow="fold", ratio=6)
+def _by_sentence(document: Document) -> dict[str, list[Relation]]:
+    """Relations under the text that states them: the sentence of head and tail, or both sentences."""
     mentions = document.mention_by_id()
     spans = _sentences(document)
+    places: dict[tuple[int, ...], list[Relation]] = {}
     for r in document.relations:
-        head, tail = mentions[r.head], mentions[r.tail]
+        ends = {_sentence_of(mentions[id_], spans) for id_ in (r.head, r.tail)}
+        places.setdefault(tuple(sorted(ends)), []).append(r)
+    texts = {i: " ".join(document.text[start:end].split()) for i, (start, end) in enumerate(spans)}
+    grouped: dict[str, list[Relation]] = {}
+    for place, relations in sorted(places.items()):
+        grouped.setdefault(" … ".join(texts[i] for i in place), []).extend(relations)
+    return grouped
+
+
+def _relation_grid(document: Document, relations: list[Relation], schema: Schema) -> Table:
+    grid = Table.grid(padding=(0, 3, 0, 0))
+    mentions = document.mention_by_id()
+    for r in relations:
         arrow = f" ←{r.type}→ " if _either_order(r, mentions, schema) else f" —{r.type}→ "
-        where = sorted({_sentence_of(head, spans), _sentence_of(tail, spans)})
-        text = " … ".join(" ".join(document.text[slice(*spans[i])].split()) for i in where)
-        score = [_figure(r.score)] if scored else []
-        pair = " ".join(f"{document.surface(head)}{arrow}{document.surface(tail)}".split())
-        table.add_row(*(Text(cell) for cell in [pair, r.status, *score, text]))
-    return table
+        pair = " ".join(f"{document.surface(mentions[r.head])}{arrow}{document.surface(mentions[r.tail])}".split())
+        grid.add_row(*(Text(cell) for cell in (pair, r.status, _figure(r.score))))
+    return grid
 
 
 def _by_entity(document: Document) -> list[list[Mention]]:
@@ -91,7 +100,11 @@ def to_html(documents: Sequence[Document], schema: Schema) -> str:
     Raises InputError if a document breaks the schema.
     """
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     views = [_DocumentView(document, schema, number).context() for number, document in enumerate(documents)]
@@ -136,16 +149,18 @@ class _DocumentView:
         return {
             "number": self.number,
             "document": self.document,
-            "sentences": [
-                {
-                    "parts": self._parts(start, end),
-                    "relations": placed.get(i, []),
-                    "number": i + 1,
-                    "new_paragraph": i > 0 and "\n" in self.document.text[self.spans[i - 1][1] : start],
-                }
-                for i, (start, end) in enumerate(self.spans)
-            ],
+            "sentences": [{**self._sentence(i), "relations": placed.get(i, [])} for i in range(len(self.spans))],
             "entities": self._entities(),
+        }
+
+    def _sentence(self, i: int) -> dict[str, Any]:
+        """`deep` counts the levels of nesting, as boxes in boxes need more room between lines."""
+        start, end = self.spans[i]
+        parts = self._parts(start, end)
+        return {
+            "parts": parts,
+            "deep": max((part.height for part in parts if isinstance(part, Node)), default=0),
+            "new_paragraph": i > 0 and "\n" in self.document.text[self.spans[i - 1][1] : start],
         }
 
     def _parts(self, start: int, end: int) -> list[str | Node]:
@@ -179,7 +194,7 @@ class _DocumentView:
         return root
 
     def _relation(self, relation: Relation, ends: list[int]) -> dict[str, Any]:
-        """`elsewhere` tells for head and tail in which sentence they stand, where that is not the one that lists them."""
+        """`elsewhere` gives for head and tail the number of their sentence, where another one lists the relation."""
         return {
             "relation": relation,
             "head": self._end(relation.head),
@@ -244,7 +259,7 @@ def _look(status: str, schema: Schema) -> int:
 
 
 def _hues(schema: Schema) -> dict[str, int]:
-    """A hue in degrees for each type. The golden angle keeps neighbours in the schema far apart, however many there are."""
+    """A hue in degrees for each type. The golden angle keeps neighbours in the schema apart, however many there are."""
     return {name: round(255 + i * 137.508) % 360 for i, name in enumerate(schema.mentions)}
 
 

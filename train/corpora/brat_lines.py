@@ -220,9 +220,7 @@ def lines(document: Document, schema: Schema) -> list[str]:
         f"{key}\t{r.type} Arg1:{keys[r.head]} Arg2:{keys[r.tail]}"
         for key, r in zip(relation_keys, document.relations, strict=True)
     ]
-    marked = [
-        (key, r) for key, r in zip(relation_keys, document.relations, strict=True) if r.status != schema.default_status
-    ]
+    marked = [(key, r) for key, r in zip(relation_keys, document.relations, strict=True) if r.status != schema.default_status]
     result += [f"A{i}\tStatus {key} {r.status}" for i, (key, r) in enumerate(marked, 1)]
     for entity in document.entities:
         members = [keys[m.id] for m in document.mentions if m.entity == entity.id]

@@ -207,9 +207,7 @@ class _Fields:
             if not isinstance(value, dict):
                 self._fail(f"{name}[{i}]", "an object", value)
             if unknown := [key for key in value if key not in known]:
-                raise InputError(
-                    f"{self.where}: {name}[{i}]: unknown field {unknown[0]!r}; expected one of {', '.join(known)}"
-                )
+                raise InputError(f"{self.where}: {name}[{i}]: unknown field {unknown[0]!r}; expected one of {', '.join(known)}")
             yield _Fields(value, self.where, f"{name}[{i}].")
 
     def _fail(self, name: str, expected: str, value: Any) -> NoReturn:

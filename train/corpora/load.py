@@ -53,9 +53,7 @@ def _read(source: SourceConfig, split: str, schema: Schema, log: Any) -> list[Do
         return from_dataset(source.path.removeprefix("hub:"), split, schema, revision=source.revision)
     folder = Path(source.path)
     if not folder.is_dir():
-        raise InputError(
-            f"sources: {folder}: no such folder; expected one with {split} data, 'bundled' or hub:OWNER/NAME"
-        )
+        raise InputError(f"sources: {folder}: no such folder; expected one with {split} data, 'bundled' or hub:OWNER/NAME")
     if source.format == "brat":
         return brat.read(folder / split, schema)
     suffixes = {"jsonl": (".jsonl",), "conll": (".txt", ".conll", ".tsv", ".bio")}[source.format]

@@ -37,9 +37,7 @@ def build(config: RunConfig, schema: Schema) -> tuple[RajnitiModel, PreTrainedTo
         encoder_config.num_hidden_layers = config.encoder.layers
     positions = getattr(encoder_config, "max_position_embeddings", None)
     if positions is not None and config.windows.max_tokens > positions:
-        raise InputError(
-            f"windows.max_tokens: {config.windows.max_tokens} is more than the encoder's {positions} positions"
-        )
+        raise InputError(f"windows.max_tokens: {config.windows.max_tokens} is more than the encoder's {positions} positions")
     model = RajnitiModel(_model_config(config, schema, encoder_config, source))
     if config.encoder.pretrained:
         model.encoder = load_encoder(folder, encoder_config)

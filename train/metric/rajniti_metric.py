@@ -55,9 +55,7 @@ Returns:
 class RajnitiMetric(evaluate.Metric):
     """Scores of documents; raises train.errors.InputError where documents or arguments are bad."""
 
-    def __init__(
-        self, *args: Any, schema: Schema | Mapping[str, Any] | str | Path | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, schema: Schema | Mapping[str, Any] | str | Path | None = None, **kwargs: Any) -> None:
         self.schema = schema
         super().__init__(*args, **kwargs)
 
@@ -66,9 +64,7 @@ class RajnitiMetric(evaluate.Metric):
             description=_DESCRIPTION,
             citation=_CITATION,
             inputs_description=_KWARGS_DESCRIPTION,
-            features=datasets.Features(
-                {"predictions": datasets.Value("string"), "references": datasets.Value("string")}
-            ),
+            features=datasets.Features({"predictions": datasets.Value("string"), "references": datasets.Value("string")}),
         )
 
     def _compute(

@@ -39,9 +39,9 @@ def is_punctuation(text: str) -> bool:
 # Abbreviations after which a full stop ends no sentence: honorifics, name parts, ranks, units and bodies.
 ABBREVIATIONS = frozenset(
     (
-    "মো মোঃ মোহা মুহা মোছা মোসা মু ড ডা ডাঃ অ্যাড এড এডভোকেট প্রফেসর প্রকৌ ইঞ্জি অধ্যা অধ্যাপক লে মে মেজ জে ব্রি "
-    "কর্নেল ক্যাপ্টেন মি মিস মিসেস শ্রী সেন্ট নং পৃ খ্রি খ্রিস্টপূর্ব বাং লি কো কি সে মা আ এ এম বি কে জি সি এস আর "
-    "টি ডি পি এইচ এন এফ এল ই ও জ রা সা হ Mr Mrs Dr Prof St vs No"
+        "মো মোঃ মোহা মুহা মোছা মোসা মু ড ডা ডাঃ অ্যাড এড এডভোকেট প্রফেসর প্রকৌ ইঞ্জি অধ্যা অধ্যাপক লে মে মেজ জে ব্রি "
+        "কর্নেল ক্যাপ্টেন মি মিস মিসেস শ্রী সেন্ট নং পৃ খ্রি খ্রিস্টপূর্ব বাং লি কো কি সে মা আ এ এম বি কে জি সি এস আর "
+        "টি ডি পি এইচ এন এফ এল ই ও জ রা সা হ Mr Mrs Dr Prof St vs No"
     ).split()
 )
 _SENTENCE_END = regex.compile(r"[।॥?!]+|\.(?!\.)|\n+|…")
@@ -98,40 +98,62 @@ def _goes_on(text: str, end: int) -> bool:
     return bool(_SPEECH.match(text, end))
 
 
-# Case endings, longest first, with the plural and definite markers that stand before them.
+# Case endings with the particles that may follow them, longest first.
 _VOWEL_SIGNS = "ািীুূৃেৈোৌ"
 _ENDINGS = (
-    "গুলোকে গুলোর গুলোতে দেরকে দেরও েরাও দেরই ের-ই েরও েরই দের টির টিকে টিতে টার টাকে েরা য়ের য়েও য়েই ের য়ে "
-    "রা কেও কেই কে তেও তেই তে রও রই েও েই র য় ে"
+    "দেরকে দেরও দেরই দের েরাও েরা য়েরও য়েরই য়ের য়েও য়েই য়ে েরও েরই ের রাও রা কেও কেই কে তেও তেই তে রও রই েও েই র য় ে"
 ).split()
+# Words that end like inflected ones and are not: weekdays, offices, and the ends of many names.
+_KEPT = regex.compile(
+    r"(?:(?:সোম|মঙ্গল|বুধ|বৃহস্পতি|শুক্র|শনি|রবি|রোব)বার|সরকার|স্পিকার|স্পীকার|খন্দকার|কমিশনার|কমান্ডার|সুপার|চ্যান্সেলর|ম্যানেজার|"
+    r"ইশতেহার|ব্যাপার|বাজার|হাজার|পুর|কুমার|মিয়ানমার|কাতার|জিম্বাবুয়ে|নরওয়ে|রেলওয়ে|মাদাগাস্কার|জিব্রাল্টার|পেশোয়ার|বিহার|মণিহার|"
+    r"আনোয়ার|মনোয়ার|দেলোয়ার|সারোয়ার|সরোয়ার|হায়দার|সরদার|সর্দার|তালুকদার|মজুমদার|তরফদার|হাওলাদার|জোয়ার্দার|পোদ্দার|শিকদার|"
+    r"সিকদার|জমাদার|জব্বার|সাত্তার|গফফার|গফ্ফার|ছাত্তার|মোক্তার|মুক্তার|আখতার|আক্তার|ইফতেখার|জুলফিকার|বাহার|আজহার|মাজহার|আসফার|থ্যাচার|"
+    r"আমির|আমীর|নাসির|নাছির|মনির|মুনীর|বশির|বশীর|কবির|কবীর|জাকির|শাকির|জহির|নজির|সাব্বির|তানভীর|তানবীর|জাহাঙ্গীর|আলমগীর|মীর|পীর|জাহিদুর|"
+    r"কাদের|নাদের|তাহের|মাহের|শের|চন্দ্রশেখর|ঠাকুর|নুর|নূর|মঞ্জুর|মনজুর|শুকুর|গফুর|সবুর|সুর|ময়ূর|সোনার|মেম্বার|ব্যারিস্টার|মিনিস্টার|মাস্টার|"
+    r"রায়|দায়|ন্যায়|অধ্যায়|উপায়|মে|দে|মালে|ইউএনও|পম্পেও|মতিউর|নাইজার)"
+)
+_PARTICLE = regex.compile(r"(?<=[^াঁ\s])(?:সহ|ও)$|(?<=[ক-হ])ই$|(?<=া)সহ$")
 
 
 def bare_name(surface: str) -> str:
     """The name without the case ending of its last word: চীনের, চীনকে, চীনে give চীন; ঢাকায় gives ঢাকা.
 
-    Bangla names end in endings' letters too (কাদের, খবর, সরকার), and no rule over letters can tell these apart, so the result
-    is a key that is equal for most forms of one name rather than a dictionary form. See `same_name` for comparing two.
+    Bangla names end in endings' letters too (কাদের, সরকার), which no rule over letters can tell apart, so common ones are
+    listed; a rare one loses its end. The result is equal for most forms of one name, which makes it a key as well.
     """
-    name = normalised(surface).strip()
-    name = regex.sub(r"['’](?=(?:র|এর|কে|তে)$)", "", name)
+    name = regex.sub(r"['’](?=(?:র|এর|কে|তে)$)", "", normalised(surface).strip())
+    name = regex.sub(r"(?<=\p{L}\p{M}*)এর$", "", _PARTICLE.sub("", name))
+    last = name.split(" ")[-1]
+    if _KEPT.fullmatch(last) or last.endswith(("পুর", "ধ্যায়", "প্রদায়", "কমিশনার")):
+        return name
+    if last.endswith(("বৈঠকে", "স্মারকে", "সড়কে", "ব্যাংকে", "চকে")):  # -ে after ক, not -কে
+        return name[:-1]
     for ending in _ENDINGS:
-        if name.endswith(ending):
-            stem = name[: -len(ending)]
-            if _may_strip(stem, ending):
-                return stem
+        if name.endswith(ending) and _may_strip(name[: -len(ending)], ending):
+            return name[: -len(ending)]
     return name
 
 
 def _may_strip(stem: str, ending: str) -> bool:
-    last_word = stem.split()[-1] if stem.split() else ""
-    letters = [c for c in last_word if unicodedata.category(c) == "Lo"]
-    if len(letters) < 2 or stem.endswith((" ", "-", "্")):
+    """Whether Bangla puts this ending after a stem that ends like this one."""
+    last = regex.split(r"[\s–—-]", stem)[-1]
+    letters = sum(unicodedata.category(c) == "Lo" for c in last)
+    if not letters or last.endswith("্") or (letters == 1 and ending.startswith(("ে", "রা", "য়")) and last != "ই"):
         return False
-    after_vowel = last_word[-1] in _VOWEL_SIGNS
-    if ending in ("র", "রও", "রই", "য়", "তে", "তেও", "তেই"):
-        return after_vowel
+    if _KEPT.fullmatch(last):
+        return True
+    sign, before = last[-1], last[-2:-1]
+    if ending.startswith("দের"):  # not the end of পরিষদ, আহমেদ, ইসলামাবাদ before -ের
+        return sign in "িীুূ" or before == "্"
+    if ending.startswith("য়ে"):  # বেইজিংয়ের, but মন্ত্রণালয়-ের
+        return sign in "ংঁইউওএ"
+    if ending == "য়":
+        return sign in "াো"
+    if ending in ("র", "রও", "রই", "তে", "তেও", "তেই"):
+        return sign in _VOWEL_SIGNS or sign in "ঁংইউওএআ"
     if ending.startswith("ে"):
-        return not after_vowel
+        return sign not in _VOWEL_SIGNS
     return True
 
 

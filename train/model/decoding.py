@@ -137,9 +137,7 @@ class _PairScores:
         return sorted(found, key=lambda f: (max(f[0], f[1]), f[0], f[1], f[2]))
 
 
-def cluster(
-    spans: Sequence[Span], encoded: EncodedText, links: dict[tuple[int, int], float], threshold: float
-) -> list[int]:
+def cluster(spans: Sequence[Span], encoded: EncodedText, links: dict[tuple[int, int], float], threshold: float) -> list[int]:
     """The entity number of each span: in text order each joins the entity of its type that it fits best, or founds one.
 
     The fit is the mean link probability to the entity's mentions (average linkage). Pairs that no window saw together are
@@ -215,7 +213,5 @@ def _document(
 def _fullest(encoded: EncodedText, members: Sequence[Span]) -> str:
     """The longest name in bare form. A surface that another one is an inflection of is bare already."""
     surfaces = {normalised(_surface(encoded, span)) for span in members}
-    bare = {
-        s if any(o != s and o.startswith(s) and bare_name(o) == s for o in surfaces) else bare_name(s) for s in surfaces
-    }
+    bare = {s if any(o != s and o.startswith(s) and bare_name(o) == s for o in surfaces) else bare_name(s) for s in surfaces}
     return max(sorted(bare), key=len)

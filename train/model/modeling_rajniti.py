@@ -143,9 +143,7 @@ class PairScorer(nn.Module):
         sentence, sentence_end [B, N] each word's sentence number and the first word after that sentence.
         """
         batch, k = start.shape
-        span = (
-            self.start(_pick(words, start)) + self.end(_pick(words, end)) + self.type_embedding(types.to(words.dtype))
-        )
+        span = self.start(_pick(words, start)) + self.end(_pick(words, end)) + self.type_embedding(types.to(words.dtype))
         span = self.dropout(F.gelu(span))
         state = self.head(span)[:, :, None] + self.tail(span)[:, None]
         state = state + self.head_factor(span)[:, :, None] * self.tail_factor(span)[:, None]
@@ -274,9 +272,7 @@ class RajnitiModel(RajnitiPreTrainedModel):
         best, candidates = scores.topk(count, dim=1)
         return candidates, best > -1e3
 
-    def _losses(
-        self, output: RajnitiOutput, labels: dict[str, Tensor], valid: Tensor, logits: Tensor
-    ) -> dict[str, Tensor]:
+    def _losses(self, output: RajnitiOutput, labels: dict[str, Tensor], valid: Tensor, logits: Tensor) -> dict[str, Tensor]:
         return {
             "mentions": _mention_loss(logits, valid, labels),
             **_pair_losses(output, labels, self.config.loss_weights.get("positive", 1.0)),
@@ -314,17 +310,13 @@ def _pair_losses(output: RajnitiOutput, labels: dict[str, Tensor], positive: flo
 
     target = _pick_pairs(labels["adjacency"].float(), which) * gold_pair[..., None]
     weight = (both & labels["has_relations"][:, None, None])[..., None] * torch.where(target > 0, positive, 1.0)
-    relations = F.binary_cross_entropy_with_logits(
-        output.relation_logits.float(), target, weight=weight, reduction="sum"
-    )
+    relations = F.binary_cross_entropy_with_logits(output.relation_logits.float(), target, weight=weight, reduction="sum")
     status = _pick_pairs(labels["status"][..., None], which).squeeze(-1).masked_fill(~gold_pair, -100)
     statuses = F.cross_entropy(output.status_logits.float().flatten(0, 2), status.flatten(), reduction="sum")
     entity = labels["entity"].gather(1, which)
     linked = (entity[:, :, None] == entity[:, None]).float()
     weight = (gold_pair & labels["has_identities"][:, None, None]).float() / 2  # each pair stands there twice
-    identities = F.binary_cross_entropy_with_logits(
-        output.identity_logits.float(), linked, weight=weight, reduction="sum"
-    )
+    identities = F.binary_cross_entropy_with_logits(output.identity_logits.float(), linked, weight=weight, reduction="sum")
     return {"relations": relations, "statuses": statuses, "identities": identities}
 
 

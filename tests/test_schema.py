@@ -1,0 +1,140 @@
+"""Schemas: reading, writing, and how a bad one is refused."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from train.errors import InputError
+from train.schema import Schema
+
+SMALL: dict[str, Any] = {
+    "name": "small",
+    "language": "bn",
+    "mentions": {
+        "PER": {"definition": "A person.", "example": "করিম", "wikidata": "Q5"},
+        "ORG": {"definition": "An organisation."},
+        "GPE": {"definition": "A place."},
+    },
+    "groups": {"ACTOR": ["PER", "ORG"]},
+    "relations": {
+        "meets": {
+            "definition": "They meet.",
+            "symmetric": True,
+            "signatures": [["ACTOR", "ACTOR"], ["ACTOR", ["GPE"]]],
+        },
+        "visits": {"definition": "Goes there.", "plover": "CONSULT", "signatures": [[["PER"], ["GPE"]]]},
+    },
+    "statuses": {"asserted": "So.", "negated": "Not so."},
+}
+
+
+def small(path: str = "", value: Any = None) -> dict[str, Any]:
+    """SMALL with the value at a dotted path replaced, or removed for None."""
+    data = copy.deepcopy(SMALL)
+    *parents, last = path.split(".") if path else ["name"]
+    at = data
+    for key in parents:
+        at = at[key]
+    if path and value is None:
+        del at[last]
+    elif path:
+        at[last] = value
+    return data
+
+
+def test_the_politics_schema_is_the_documented_one(schema: Schema) -> None:
+    assert (len(schema.mentions), len(schema.relations), len(schema.statuses)) == (12, 20, 4)
+    assert schema.default_status == "asserted"
+    assert schema.relations["holds_post"].pairs == {("PER", "POST")}
+    assert schema.relations["visits"].codes == {"plover": "CONSULT"}
+    assert schema.mentions["PER"].codes == {"wikidata": "Q5"}
+    assert [name for name, r in schema.relations.items() if r.symmetric] == ["meets", "agrees"]
+    assert all(t.definition and t.example for t in [*schema.mentions.values(), *schema.relations.values()])
+
+
+def test_signatures_combine_heads_and_tails_through_groups() -> None:
+    schema = Schema.from_dict(SMALL)
+    assert schema.relations["meets"].pairs == {(h, t) for h in ("PER", "ORG") for t in ("PER", "ORG", "GPE")}
+    assert schema.relations["visits"].allows("PER", "GPE")
+    assert not schema.relations["visits"].allows("GPE", "PER")
+
+
+def test_a_symmetric_type_is_so_only_where_both_orders_are_allowed() -> None:
+    schema = Schema.from_dict(SMALL)
+    assert schema.relations["meets"].either_order("PER", "ORG")
+    assert not schema.relations["meets"].either_order("PER", "GPE")
+    assert not schema.relations["visits"].either_order("PER", "GPE")
+
+
+def test_what_is_saved_loads_equal(schema: Schema, tmp_path: Path) -> None:
+    schema.save(tmp_path / "politics.yaml")
+    again = Schema.load(tmp_path / "politics.yaml")
+    assert again == schema
+    assert list(again.mentions) == list(schema.mentions) and list(again.relations) == list(schema.relations)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (small("statuses"), "schema: missing key 'statuses'"),
+        (small("labels", []), "schema: unknown key 'labels'; expected one of"),
+        (small("mentions", []), "schema: mentions: expected a mapping, got list"),
+        (small("mentions", {}), "schema: mentions: expected at least one type"),
+        (small("statuses", {}), "schema: statuses: expected at least one, the default first"),
+        (small("mentions.PER", "A person."), "schema: mentions.PER: expected a mapping, got str"),
+        (small("mentions.PER.definition"), "schema: mentions.PER: missing key 'definition'"),
+        (small("mentions.PER.colour", "red"), "schema: mentions.PER: unknown key 'colour'"),
+        (small("relations.visits.signatures"), "schema: relations.visits: missing key 'signatures'"),
+        (small("relations.visits.signatures", [["PER"]]), r"relations.visits.signatures: expected \[heads, tails\]"),
+        (
+            small("relations.visits.signatures", [["CITY", ["GPE"]]]),
+            "'CITY' is neither a list of mention types nor a group",
+        ),
+        (
+            small("relations.visits.signatures", [[["PER"], ["CITY"]]]),
+            "relations.visits.signatures: unknown mention type 'CITY'",
+        ),
+        ([], "schema: expected a mapping, got list"),
+    ],
+)
+def test_a_bad_schema_is_refused_by_its_field(data: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Schema.from_dict(data)
+
+
+def test_a_bad_file_is_named_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    with pytest.raises(InputError, match=r"bad\.yaml: no such schema file"):
+        Schema.load(path)
+    path.write_text("a: [", encoding="utf-8")
+    with pytest.raises(InputError, match=r"bad\.yaml: not valid UTF-8 YAML") as caught:
+        Schema.load(path)
+    assert "\n" not in str(caught.value)
+    path.write_bytes(b"name: \xff")
+    with pytest.raises(InputError, match=r"bad\.yaml: not valid UTF-8 YAML"):
+        Schema.load(path)
+    path.write_text(yaml.safe_dump(small("statuses")), encoding="utf-8")
+    with pytest.raises(InputError, match=r"bad\.yaml: missing key 'statuses'"):
+        Schema.load(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (small(), None),
+        (small("name", "other"), None),
+        (small("mentions.PER.definition", "Somebody."), None),
+        (small("mentions.LOC", {"definition": "A region."}), "mentions: only in small: [], only in small: ['LOC']"),
+        (small("statuses.former", "Once."), "statuses"),
+        (small("relations.visits.signatures", [["ACTOR", ["GPE"]]]), "relations.visits: signatures differ"),
+        (small("relations.meets.symmetric", False), "relations.meets: signatures differ"),
+    ],
+)
+def test_difference_tells_what_labels_do_not_agree(data: Any, message: str | None) -> None:
+    found = Schema.from_dict(SMALL).difference(Schema.from_dict(data))
+    assert found is None if message is None else message in str(found)
