@@ -85,9 +85,9 @@ encoder: {{name: {electra_folder}, license: cc-by-nc-sa-4.0}}
 sources: [{{path: {corpus_folder}}}]
 windows: {{max_tokens: 96, overlap_tokens: 24}}
 heads: {{size: 32, max_candidates: 24}}
-optimizer: {{learning_rate: 1e-3, head_learning_rate: 3e-3}}
-training: {{epochs: 2, batch_tokens: 384, log_every: 1}}
-evaluation: {{resamples: 50}}
+optimizer: {{learning_rate: 3e-3, head_learning_rate: 1e-2}}
+training: {{epochs: 12, batch_tokens: 128, log_every: 1}}
+evaluation: {{resamples: 50, every_epochs: 6}}
 trackers: []
 """,
         encoding="utf-8",

@@ -142,9 +142,7 @@ def test_repairs_make_the_mentions_they_say(tmp_path: Path) -> None:
         ("রাশিয়া – ইউক্রেন", "রাশিয়া – ইউক্রেন", "রাশিয়া – ইউক্রেন"),
     ],
 )
-def test_punctuation_at_a_mentions_edge_stays_unless_repaired(
-    tmp_path: Path, tokens: str, plain: str, repaired: str
-) -> None:
+def test_punctuation_at_a_mentions_edge_stays_unless_repaired(tmp_path: Path, tokens: str, plain: str, repaired: str) -> None:
     content = "".join(f"{token} {'I' if i else 'B'}-X\n" for i, token in enumerate(tokens.split()))
     path = columns(tmp_path, content)
     assert named(conll.read(path, mapping=None)[0]) == [[(plain, "X")]]

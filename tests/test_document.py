@@ -115,9 +115,7 @@ def test_a_symmetric_relation_counts_once_in_either_order(schema: Schema) -> Non
 
 
 def test_nested_mentions_pass_and_deep_crossings_are_found(schema: Schema) -> None:
-    d = Document(
-        "x", "ক খ গ ঘ", tuple(Mention(f"m{i}", a, b, "ORG") for i, (a, b) in enumerate([(0, 7), (0, 3), (0, 1)]))
-    )
+    d = Document("x", "ক খ গ ঘ", tuple(Mention(f"m{i}", a, b, "ORG") for i, (a, b) in enumerate([(0, 7), (0, 3), (0, 1)])))
     d.check(schema)
     with pytest.raises(InputError, match="cross"):
         replace(d, mentions=(*d.mentions, Mention("m9", 2, 5, "ORG"))).check(schema)

@@ -36,7 +36,7 @@ def one(markup: str, schema: Schema) -> Document:
 
 
 def canonical(document: Document) -> Document:
-    """Mentions in the order of the text with ids by it, relations sorted, and nothing that the markup has no place for."""
+    """Mentions in the text's order with ids by it, relations sorted, and nothing that the markup has no place for."""
     ordered = sorted(document.mentions, key=lambda m: (m.start, -m.end))
     ids = {m.id: f"m{i}" for i, m in enumerate(ordered, 1)}
     relations = [replace(r, head=ids[r.head], tail=ids[r.tail], score=None) for r in document.relations]

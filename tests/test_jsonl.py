@@ -151,7 +151,7 @@ def test_bad_lines_are_refused_in_one_line(tmp_path: Path, line: str | bytes, me
 
 def test_byte_offsets_count_the_byte_order_mark(tmp_path: Path) -> None:
     path = lines(tmp_path, b'\xef\xbb\xbf{"id": 1, "text": "\xff"}')
-    with pytest.raises(InputError, match="byte offset 22$"):
+    with pytest.raises(InputError, match=r"byte offset 22$"):
         jsonl.read(path, None)
     path = lines(tmp_path, '{"id": 1, "text": ""}'.encode("utf-16"))
     with pytest.raises(InputError, match=r"f\.jsonl:1: expected UTF-8, got other bytes at byte offset 0"):
@@ -165,9 +165,7 @@ def test_two_lines_of_one_id_are_both_named(tmp_path: Path) -> None:
 
 
 def test_a_schema_checks_each_document_and_none_checks_nothing(tmp_path: Path, schema: Schema) -> None:
-    path = lines(
-        tmp_path, '{"id": 1, "text": ""}', json.dumps({"id": 2, "text": "ক", "mentions": [{**MENTION, "type": "X"}]})
-    )
+    path = lines(tmp_path, '{"id": 1, "text": ""}', json.dumps({"id": 2, "text": "ক", "mentions": [{**MENTION, "type": "X"}]}))
     with pytest.raises(InputError, match=r"f\.jsonl:2: mentions\[0\]\.type: unknown type 'X'"):
         jsonl.read(path, schema)
     assert len(jsonl.read(path, None)) == 2
@@ -188,6 +186,11 @@ def test_a_dash_is_standard_input_and_output(monkeypatch: pytest.MonkeyPatch, ca
         jsonl.read("-", None)
     assert jsonl.write("-", [Document(1, "ক")]) == 1
     assert json.loads(capsysbinary.readouterr().out.decode("utf-8"))["text"] == "ক"
+
+
+def test_an_open_file_is_read_like_standard_input() -> None:
+    with pytest.raises(InputError, match=r"^standard input:2: expected a JSON object"):
+        list(jsonl.iterate(io.BytesIO(b'{"id": 1, "text": ""}\n3'), None))
 
 
 def failing() -> Iterator[Document]:
@@ -237,14 +240,19 @@ def test_atomic_write_refuses_what_it_cannot_write(tmp_path: Path) -> None:
         pass
 
 
+def half_a_folder(folder: Path) -> None:
+    with atomic_folder(folder) as temporary:
+        (temporary / "y").write_text("2")
+        raise RuntimeError
+
+
 def test_atomic_folder_replaces_whole_or_not_at_all(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
     with atomic_folder(folder) as temporary:
         (temporary / "x").write_text("1")
         assert not folder.exists()
-    with pytest.raises(RuntimeError), atomic_folder(folder) as temporary:
-        (temporary / "y").write_text("2")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        half_a_folder(folder)
     assert [p.name for p in folder.iterdir()] == ["x"]
     with atomic_folder(folder) as temporary:
         (temporary / "z").write_text("3")

@@ -23,7 +23,7 @@ def _config(tiny_config: Path, *overrides: str) -> RunConfig:
 
 def test_plan_sees_each_window_once_an_epoch_and_keeps_the_last_partial_group(tiny_config: Path) -> None:
     lengths = [20 + i % 60 for i in range(101)]
-    steps = plan(lengths, _config(tiny_config, "training.accumulation=3"), processes=1)
+    steps = plan(lengths, _config(tiny_config, "training.accumulation=3", "training.batch_tokens=384"), processes=1)
     for epoch in range(2):
         seen = [i for s in steps if s.epoch == epoch for p in s.passes for i in p]
         assert sorted(seen) == list(range(101))
@@ -44,18 +44,19 @@ def test_plan_depends_on_the_global_batch_alone(tiny_config: Path) -> None:
 def test_upper_layers_learn_faster_and_heads_at_their_own_rate(tiny_config: Path, schema) -> None:
     from train.encoders.build import build
 
-    config = _config(tiny_config, "optimizer.layer_decay=0.5", "optimizer.weight_decay=0.1")
+    rates = ("optimizer.learning_rate=1e-3", "optimizer.head_learning_rate=3e-3")
+    config = _config(tiny_config, "optimizer.layer_decay=0.5", "optimizer.weight_decay=0.1", *rates)
     model, _ = build(config, schema)
-    rates = {}
+    found = {}
     for group in optimizer(model, config.optimizer).param_groups:
         for parameter in group["params"]:
-            rates[id(parameter)] = (group["lr"], group["weight_decay"])
+            found[id(parameter)] = (group["lr"], group["weight_decay"])
     layers = model.encoder.encoder.layer
-    assert rates[id(layers[1].output.dense.weight)] == (1e-3, 0.1)
-    assert rates[id(layers[0].output.dense.weight)] == (5e-4, 0.1)
-    assert rates[id(layers[0].output.dense.bias)] == (5e-4, 0.0)
-    assert rates[id(model.encoder.embeddings.word_embeddings.weight)] == (2.5e-4, 0.1)
-    assert rates[id(model.spans.output.weight)] == (3e-3, 0.1)
+    assert found[id(layers[1].output.dense.weight)] == (1e-3, 0.1)
+    assert found[id(layers[0].output.dense.weight)] == (5e-4, 0.1)
+    assert found[id(layers[0].output.dense.bias)] == (5e-4, 0.0)
+    assert found[id(model.encoder.embeddings.word_embeddings.weight)] == (2.5e-4, 0.1)
+    assert found[id(model.spans.output.weight)] == (3e-3, 0.1)
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -77,7 +78,7 @@ train(RunConfig.load(sys.argv[1], sys.argv[2:]))
 """
 
 
-@pytest.mark.parametrize("at", [3, 6])
+@pytest.mark.parametrize("at", [3, 31])
 def test_a_killed_and_resumed_run_ends_with_the_same_weights(tiny_config: Path, trained: Path, tmp_path: Path, at: int) -> None:
     arguments = [str(tiny_config), f"output_dir={tmp_path / 'out'}", "checkpoints.every_steps=2"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
@@ -110,11 +111,11 @@ def test_resuming_with_other_settings_is_refused(trained: Path, tiny_config: Pat
 
 
 def test_two_processes_train_to_the_losses_of_one_and_score_each_document_once(tiny_config: Path, tmp_path: Path) -> None:
-    one = script("train.py", tiny_config, f"output_dir={tmp_path / 'one'}", "training.accumulation=2")
+    one = script("train.py", tiny_config, f"output_dir={tmp_path / 'one'}", "training.accumulation=2", "training.max_steps=6")
     assert one.returncode == 0, one.stderr
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     two = subprocess.run(
-        [*launch, str(ROOT / "scripts" / "train.py"), str(tiny_config), f"output_dir={tmp_path / 'two'}"],
+        [*launch, str(ROOT / "scripts" / "train.py"), str(tiny_config), f"output_dir={tmp_path / 'two'}", "training.max_steps=6"],
         capture_output=True, encoding="utf-8", timeout=600, check=False,
         env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
     )  # fmt: skip

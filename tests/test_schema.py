@@ -54,7 +54,8 @@ def test_the_politics_schema_is_the_documented_one(schema: Schema) -> None:
     assert schema.relations["visits"].codes == {"plover": "CONSULT"}
     assert schema.mentions["PER"].codes == {"wikidata": "Q5"}
     assert [name for name, r in schema.relations.items() if r.symmetric] == ["meets", "agrees"]
-    assert all(t.definition and t.example for t in [*schema.mentions.values(), *schema.relations.values()])
+    assert all(t.definition and t.example for t in schema.mentions.values())
+    assert all(t.definition and t.example for t in schema.relations.values())
 
 
 def test_signatures_combine_heads_and_tails_through_groups() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html.parser
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -51,15 +52,13 @@ def scored(document: Document) -> Document:
 class Page(html.parser.HTMLParser):
     """Reads a page: marks with what is inside them, rows, links; refuses tags that do not close in order."""
 
-    VOID = {"meta", "link", "br", "img"}
-
     def __init__(self, text: str) -> None:
         super().__init__()
         self.stack: list[tuple[str, dict[str, str]]] = []
         self.tags: list[tuple[str, dict[str, str]]] = []
-        self.marks: dict[str, dict[str, object]] = {}
+        self.marks: dict[str, dict[str, Any]] = {}
         self.text: dict[str, list[str]] = {}
-        self.rows: list[dict[str, object]] = []
+        self.rows: list[dict[str, Any]] = []
         self.feed(text)
         self.close()
         assert self.stack == []
@@ -67,7 +66,7 @@ class Page(html.parser.HTMLParser):
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attributes}
         self.tags.append((tag, found))
-        if tag not in self.VOID:
+        if tag not in {"meta", "link", "br", "img"}:
             self.stack.append((tag, found))
         if tag == "mark":
             outer = [a["id"] for t, a in self.stack[:-1] if t == "mark"]
@@ -84,34 +83,34 @@ class Page(html.parser.HTMLParser):
         opened = [t for t, _ in self.stack]
         in_marks = [a["id"] for t, a in self.stack if t == "mark"]
         if in_marks and "small" in opened:
-            self.marks[in_marks[-1]]["label"] += data  # type: ignore[operator]
+            self.marks[in_marks[-1]]["label"] += data
         for key in in_marks if "small" not in opened else []:
-            self.marks[key]["surface"] += data  # type: ignore[operator]
+            self.marks[key]["surface"] += data
         if any("data-marks" in a for _, a in self.stack):
-            self.rows[-1]["text"] += data  # type: ignore[operator]
+            self.rows[-1]["text"] += data
         if opened:
             self.text.setdefault(opened[-1], []).append(data)
 
-    def of(self, kind: str) -> list[dict[str, object]]:
+    def of(self, kind: str) -> list[dict[str, Any]]:
         return [row for row in self.rows if row["class"] == kind]
 
-    def surface(self, key: object) -> object:
-        return self.marks[str(key)]["surface"]
+    def surface(self, key: str) -> str:
+        return self.marks[key]["surface"]
 
 
-def words(row: dict[str, object]) -> str:
+def words(row: dict[str, Any]) -> str:
     return " ".join(str(row["text"]).split())
 
 
 def test_every_mention_is_marked_with_its_type_and_nested_as_in_the_text(schema: Schema, document: Document) -> None:
     page = Page(to_html([document], schema))
-    found = [(mark["surface"], mark["label"], len(mark["outer"])) for mark in page.marks.values()]  # type: ignore[arg-type]
+    found = [(mark["surface"], mark["label"], len(mark["outer"])) for mark in page.marks.values()]
     ordered = sorted(document.mentions, key=lambda m: (m.start, -m.end))
     depth = [sum(o.start <= m.start and m.end <= o.end and o is not m for o in ordered) for m in ordered]
     assert found == [(document.surface(m), m.type, d) for m, d in zip(ordered, depth, strict=True)]
     assert max(depth) == 2
     session = next(m for m in page.marks.values() if m["label"] == "EVENT")
-    assert str(session["style"]).endswith("--n:2")
+    assert session["style"].endswith("--n:2")
 
 
 def test_the_text_is_whole_sentence_by_sentence(schema: Schema, document: Document) -> None:
@@ -132,14 +131,12 @@ def test_relations_stand_under_their_sentence_with_status_and_direction(schema: 
     ]
 
 
-def test_a_relation_points_at_its_two_mentions_and_an_entity_at_all_of_its_own(
-    schema: Schema, document: Document
-) -> None:
+def test_a_relation_points_at_its_two_mentions_and_an_entity_at_all_of_its_own(schema: Schema, document: Document) -> None:
     page = Page(to_html([document], schema))
     negated = next(row for row in page.of("relation") if "negated" in words(row))
-    assert [page.surface(key) for key in negated["marks"]] == ["চীন", "ভারতের"]  # type: ignore[union-attr]
+    assert [page.surface(key) for key in negated["marks"]] == ["চীন", "ভারতের"]
     china = next(row for row in page.of("entity") if words(row).startswith("চীন"))
-    assert [page.surface(key) for key in china["marks"]] == ["চীনের", "চীন"]  # type: ignore[union-attr]
+    assert [page.surface(key) for key in china["marks"]] == ["চীনের", "চীন"]
     assert words(china) == "চীন 2 GPE চীনের, চীন"
 
 
@@ -184,7 +181,7 @@ def test_keys_are_unique_across_documents_and_the_index_links_them(schema: Schem
     assert len(ids) == len(set(ids))
     assert [a["href"] for tag, a in page.tags if tag == "a"] == ["#d0", "#d1", "#d2"]
     assert {f"d{i}" for i in range(3)} <= set(ids)
-    assert all(key in ids for row in page.rows for key in row["marks"])  # type: ignore[union-attr]
+    assert all(key in ids for row in page.rows for key in row["marks"])
     assert 'class="index"' not in to_html([document], schema)
 
 
@@ -212,7 +209,7 @@ def test_other_schemas_get_their_own_types_and_line_styles() -> None:
     )
     mentions = (Mention("m", 0, 1, "T29"), Mention("n", 2, 3, "T0"))
     text = to_html([Document("x", "ক খ", mentions, relations=(Relation("r", "n", "m", "f"),))], schema)
-    assert [re.search(rf"look-(\d)\" title=\"{name}\"", text)[1] for name in "abcdef"] == list("012312")  # type: ignore[index]
+    assert [re.search(rf"look-(\d)\" title=\"{name}\"", text)[1] for name in "abcdef"] == list("012312")
 
 
 def test_a_document_that_breaks_the_schema_is_refused_by_id(schema: Schema) -> None:

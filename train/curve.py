@@ -24,7 +24,7 @@ def draw(path: Path, progress: Progress) -> None:
     for name in ("mention_strict_f1", "relation_strict_f1", "relation_status_f1", "conll_f1"):
         values = [entry.get(name) for entry in progress.evaluations]
         if all(value is not None for value in values):
-            right.plot(steps, values, marker="o", ms=3, label=name.replace("_", " "))  # type: ignore[arg-type]
+            right.plot(steps, values, marker="o", ms=3, label=name.replace("_", " "))
     right.axvline(progress.best_step, color="grey", ls=":", label="best")
     right.set(xlabel="step", ylim=(0, 1), title="validation scores")
     for axes in (left, right):

@@ -149,7 +149,7 @@ def _example(
     types, relation_types, statuses = config.mention_types, config.relation_types, config.statuses
     entities = {e.id: i for i, e in enumerate(document.entities)}
     place: dict[str, int] = {}
-    mentions = []
+    mentions: list[tuple[int, int, int, int]] = []
     for m in document.mentions:
         span = _word_span(m, encoded)
         if span is None or not _inside(span, window) or span[1] - span[0] >= config.max_span_width:

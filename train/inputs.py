@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -44,7 +45,7 @@ def _standard_input() -> Iterable[Document]:
     text = _decode(data, "standard input")
     if not text.lstrip().startswith("{"):
         return [Document("-", text)]
-    return jsonl.iterate_bytes(data.splitlines(keepends=True), "standard input", None)
+    return jsonl.iterate(io.BytesIO(data), None)
 
 
 def _decode(data: bytes, name: str) -> str:

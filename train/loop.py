@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -31,6 +31,7 @@ from transformers import PreTrainedTokenizerFast, get_scheduler
 from train.config import OptimizerConfig, RunConfig
 from train.errors import InputError
 from train.examples import Example, batch
+from train.model.configuration_rajniti import RajnitiConfig
 from train.model.modeling_rajniti import RajnitiModel
 from train.model.windows import batches_by_tokens
 
@@ -147,6 +148,10 @@ class Trainer:
     def bare_model(self) -> RajnitiModel:
         return self.accelerator.unwrap_model(self.model)
 
+    @property
+    def model_config(self) -> RajnitiConfig:
+        return cast(RajnitiConfig, self.bare_model.config)
+
     def fit(self) -> Progress:
         """Train to the end, or until no evaluation gets better, and leave the best weights in the model."""
         set_seed(self.config.seed)
@@ -189,7 +194,7 @@ class Trainer:
             index = turn * processes + process
             idle = index >= len(step.passes)  # the gradient exchange needs everyone, so the idle repeat a pass for nothing
             indices = step.passes[0 if idle else index]
-            tensors = batch([self.examples[i] for i in indices], self.tokenizer, self.bare_model.config)
+            tensors = batch([self.examples[i] for i in indices], self.tokenizer, self.model_config)
             torch.manual_seed(hash((self.config.seed, self.progress.step, index)) % 2**31)
             last = turn == turns - 1
             with self.accelerator.no_sync(self.model) if not last else nullcontext():

@@ -68,7 +68,8 @@ def train(config: RunConfig) -> None:
     progress = trainer.fit()
     facts = _facts(config, accelerator, model, progress, parts, ledger)
     facts["wall_seconds"] = time.perf_counter() - started
-    facts["joules"] = joules() - energy if energy is not None else None
+    used = joules()
+    facts["joules"] = None if energy is None or used is None else used - energy
     if accelerator.is_main_process:
         _finish(folder, config, tagger, parts, progress, facts)
     accelerator.end_training()

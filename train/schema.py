@@ -142,10 +142,11 @@ def _relation_type(
         for side, given in zip(sides, signature, strict=True):
             if not isinstance(side, list):
                 raise InputError(f"{where}.signatures: {given!r} is neither a list of mention types nor a group")
-            for mention in side:
+            for mention in side or ():
                 if mention not in mentions:
                     raise InputError(f"{where}.signatures: unknown mention type {mention!r}")
-        pairs.update((head, tail) for head in sides[0] for tail in sides[1])
+        heads, tails = sides
+        pairs.update((head, tail) for head in heads or () for tail in tails or ())
     return RelationType(
         name,
         str(entry["definition"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from transformers import PreTrainedTokenizerFast
@@ -47,12 +48,17 @@ class Tagger:
         config = RajnitiConfig.from_pretrained(folder)
         if config.model_type != RajnitiConfig.model_type or not config.schema.get("mentions"):
             raise InputError(f"{folder / 'config.json'}: no checkpoint of rajniti: no schema in it")
-        model, report = RajnitiModel.from_pretrained(folder, config=config, output_loading_info=True)
+        loaded: Any = RajnitiModel.from_pretrained(folder, config=config, output_loading_info=True)
+        model, report = loaded
         if report["missing_keys"] or report["mismatched_keys"]:
             raise InputError(f"{folder}: the weights do not fit the configuration: another version, or a broken download")
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         schema = Schema.from_dict(config.schema, source=str(folder / "config.json"))
         return cls(model.eval().to(device), tokenizer, schema)
+
+    @property
+    def config(self) -> RajnitiConfig:
+        return cast(RajnitiConfig, self.model.config)
 
     def __call__(self, text: str) -> Document:
         """The document of one raw text."""
@@ -84,7 +90,7 @@ class Tagger:
         for document in documents:
             encoded = encode_text(document.text, self.tokenizer)
             scores = score_windows(self.model, self.tokenizer, [encoded], batch_tokens=self.batch_tokens)[0]
-            total.add(coverage(document, encoded, [s.window for s in scores], self.model.config, scores))
+            total.add(coverage(document, encoded, [s.window for s in scores], self.config, scores))
         return total
 
 

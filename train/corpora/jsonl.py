@@ -25,13 +25,13 @@ def read(path: str | Path, schema: Schema | None) -> list[Document]:
     return list(iterate(path, schema))
 
 
-def iterate(path: str | Path, schema: Schema | None) -> Iterator[Document]:
-    """Documents of a file ("-" for standard input), line by line; empty lines are skipped.
+def iterate(path: str | Path | BinaryIO, schema: Schema | None) -> Iterator[Document]:
+    """Documents of a file ("-" for standard input, which an open one is taken for), by line; empty lines are skipped.
 
     With a schema each document's invariants are checked. Raises InputError that names file, line and field at the first
     line that is no UTF-8 JSON of the documented form, and where two lines give documents of one id.
     """
-    name = "standard input" if str(path) == "-" else str(path)
+    name = str(path) if isinstance(path, str | Path) and str(path) != "-" else "standard input"
     lines: dict[str | int, int] = {}
     for number, line in _lines(path, name):
         where = f"{name}:{number}"
@@ -224,11 +224,14 @@ def _line(document: Document) -> str:
     return json.dumps(to_dict(document), ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _lines(path: str | Path, name: str) -> Iterator[tuple[int, str]]:
+def _lines(path: str | Path | BinaryIO, name: str) -> Iterator[tuple[int, str]]:
     """Numbered lines that are not empty. Split at line feeds alone, as JSON strings may hold U+2028 and its like."""
     opened: AbstractContextManager[BinaryIO]
     try:
-        opened = nullcontext(sys.stdin.buffer) if str(path) == "-" else open(path, "rb")  # noqa: SIM115
+        if isinstance(path, str | Path):
+            opened = nullcontext(sys.stdin.buffer) if str(path) == "-" else open(path, "rb")  # noqa: SIM115
+        else:
+            opened = nullcontext(path)
     except OSError as error:
         raise InputError(f"{name}: cannot be read: {error.strerror}") from None
     with opened as file:

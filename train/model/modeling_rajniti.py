@@ -53,7 +53,7 @@ class RajnitiPreTrainedModel(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear | nn.Embedding):
             nn.init.normal_(module.weight, std=0.02)
-            if getattr(module, "bias", None) is not None:
+            if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.LayerNorm):
             nn.init.ones_(module.weight)
@@ -227,7 +227,7 @@ class RajnitiModel(RajnitiPreTrainedModel):
             types = F.one_hot(given_types.clamp(min=0), probabilities.shape[-1])  # type: ignore[union-attr]
         width = self.config.max_span_width
         start = candidates // width
-        end = start + candidates % width
+        end = (start + candidates % width).clamp(max=words.shape[1] - 1)  # masked candidates may lie beyond
         relation, status, identity = self.pairs(words, start, end, types, sentence, sentence_end)
         output = RajnitiOutput(
             mention_logits=mention_logits.masked_fill(~valid[..., None], -1e4),

@@ -32,7 +32,7 @@ def tag(
     encoded = [encode_text(text, tokenizer) for text in texts]
     spans = None if given is None else [_to_spans(e, g, model.config) for e, g in zip(encoded, given, strict=True)]
     scores = score_windows(model, tokenizer, encoded, batch_tokens=batch_tokens, spans=spans)
-    return [decode(e, scores[i], model.config, spans and spans[i]) for i, e in enumerate(encoded)]
+    return [decode(e, scores[i], model.config, None if spans is None else spans[i]) for i, e in enumerate(encoded)]
 
 
 def score_windows(

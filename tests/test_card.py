@@ -1,0 +1,84 @@
+"""The generated card, and the one at the top level, which is that of the quick start's reference run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+
+from tests.support import ROOT
+from train.card import card
+from train.config import RunConfig
+from train.errors import InputError
+from train.schema import Schema
+
+REFERENCE = ROOT / "tests" / "data" / "reference_run"
+
+
+def _card(folder: Path, **changes: object) -> str:
+    scores, facts = (json.loads((folder / name).read_text(encoding="utf-8")) for name in ("scores.json", "run.json"))
+    facts |= changes
+    schema = Schema.load(ROOT / "configs" / "schema" / "politics.yaml")
+    config = RunConfig.load(folder / "run_config.yaml")
+    return card(config=config, schema=schema, scores=scores, facts=facts)
+
+
+def test_top_level_card_is_what_the_generator_makes_of_the_reference_run() -> None:
+    assert (ROOT / "model_card.md").read_text(encoding="utf-8") == _card(REFERENCE)
+
+
+def test_reference_run_is_of_the_quickstart_config_as_it_stands() -> None:
+    reference = RunConfig.load(REFERENCE / "run_config.yaml").model_dump(exclude={"output_dir", "schema_file"})
+    shipped = RunConfig.load(ROOT / "configs" / "quickstart.yaml").model_dump(exclude={"output_dir", "schema_file"})
+    assert reference == shipped
+
+
+def test_readme_states_the_scores_of_the_reference_run() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    scores = json.loads((REFERENCE / "scores.json").read_text(encoding="utf-8"))
+    test, floor = scores["test"]["bundled"], scores["dictionary"]["bundled"]
+    for value, bounds in (
+        (test["mentions"]["strict"]["micro"]["f1"], test["intervals"]["mentions.strict.f1"]),
+        (test["relations"]["strict"]["micro"]["f1"], test["intervals"]["relations.strict.f1"]),
+        (floor["mentions"]["strict"]["micro"]["f1"], floor["intervals"]["mentions.strict.f1"]),
+    ):
+        assert f"{value:.3f}" in text
+        assert f"{bounds[0]:.3f} – {bounds[1]:.3f}" in text
+
+
+def test_quickstart_beats_a_dictionary_outside_their_intervals() -> None:
+    scores = json.loads((REFERENCE / "scores.json").read_text(encoding="utf-8"))
+    model = scores["test"]["bundled"]["intervals"]["mentions.strict.f1"]
+    assert model[0] > scores["dictionary"]["bundled"]["intervals"]["mentions.strict.f1"][1]
+    assert scores["test"]["bundled"]["mentions"]["strict"]["micro"]["f1"] > 0.6
+
+
+def test_metadata_is_valid_for_the_hub_and_carries_the_scores() -> None:
+    data = ModelCard(_card(REFERENCE)).data
+    assert (data.language, data.license, data.library_name) == ("bn", "apache-2.0", "transformers")
+    assert data.base_model == "intfloat/multilingual-e5-small"
+    values = {result.metric_name: result.metric_value for result in data.eval_results or []}
+    scores = json.loads((REFERENCE / "scores.json").read_text(encoding="utf-8"))["test"]["bundled"]
+    assert values["mention strict F1"] == round(scores["mentions"]["strict"]["micro"]["f1"], 4)
+
+
+def test_what_is_tuned_from_banglabert_keeps_its_licence(trained: Path) -> None:
+    text = (trained / "README.md").read_text(encoding="utf-8")
+    header = yaml.safe_load(text.split("---")[1])
+    assert header["license"] == "cc-by-nc-sa-4.0"
+    assert "no commercial" in text
+
+
+def test_commit_that_was_got_stands_in_the_card() -> None:
+    encoder = {"name": "csebuetnlp/banglabert", "revision": "main", "commit": "9ce791f330578f50da6bc52b54205166fb5d1c8c"}
+    text = _card(REFERENCE, encoder={**encoder, "license": "cc-by-nc-sa-4.0"})
+    assert f"revision main, commit {encoder['commit']}" in text
+    assert "base_model: csebuetnlp/banglabert" in text
+
+
+def test_a_placeholder_left_in_the_card_is_refused() -> None:
+    with pytest.raises(InputError, match="'TODO' was left in it"):
+        _card(REFERENCE, device="TODO")
