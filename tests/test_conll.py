@@ -96,6 +96,7 @@ def test_no_two_tokens_fuse_into_one_word(tmp_path: Path, punctuation: str) -> N
 
 
 DEFECTS = [
+    ("ক\n", 1, "expected 2 columns, got 1 ('ক')", "the line was dropped"),
     ("ক O\n\n\tB-X\nখ O\n", 3, "expected 2 columns, got 1 ('B-X')", "the line was dropped"),
     ("ক O\nখ O\nগ ঘ O\n", 3, "expected 2 columns, got 3 ('গ ঘ O')", "the line was dropped"),
     ("ক O\nখ I-PER\nগ I-PER\n", 2, "I-PER without B-PER before it", "it begins a mention"),
@@ -202,6 +203,12 @@ def test_writing_keeps_the_outermost_and_counts_the_rest(tmp_path: Path) -> None
     inner = (Mention("m1", 4, 5, "A"), Mention("m2", 0, 5, "B"), Mention("m3", 0, 1, "A"), Mention("m4", 6, 7, "A"))
     assert conll.write(tmp_path / "f.txt", [Document("d", "ক খ গ ঘ", inner)]) == 2
     assert (tmp_path / "f.txt").read_text(encoding="utf-8") == "ক\tB-B\nখ\tI-B\nগ\tI-B\nঘ\tB-A\n\n"
+
+
+def test_mentions_without_a_gap_are_both_written(tmp_path: Path) -> None:
+    document = Document("d", "ক(খ", (Mention("m1", 0, 1, "A"), Mention("m2", 1, 3, "A")))
+    assert conll.write(tmp_path / "f.txt", [document]) == 0
+    assert (tmp_path / "f.txt").read_text(encoding="utf-8") == "ক\tB-A\n(\tB-A\nখ\tI-A\n\n"
 
 
 def test_writing_never_ends_a_sentence_inside_a_mention(tmp_path: Path) -> None:

@@ -77,6 +77,11 @@ def test_a_reference_looks_ahead_where_nothing_stands_before(schema: Schema) -> 
     assert d.relations[0].tail == "m2"
 
 
+def test_a_reference_takes_the_nearest_of_several_before(schema: Schema) -> None:
+    d = one("## a\n= a PER ক\n= b GPE খ\n{খ|b} দেশ। {খ|b} বড়।\n{ক|a} এলেন।\n- a visits b\n", schema)
+    assert (d.relations[0].head, d.relations[0].tail) == ("m3", "m2")
+
+
 def test_mentions_nest(schema: Schema) -> None:
     d = one("## a\n= u IGO জাতিসংঘ\n= c IGO পরিষদ\n{{জাতিসংঘ|u} পরিষদের|c} কথা\n", schema)
     assert [(m.id, d.surface(m)) for m in d.mentions] == [("m1", "জাতিসংঘ পরিষদের"), ("m2", "জাতিসংঘ")]

@@ -153,6 +153,9 @@ def test_byte_offsets_count_the_byte_order_mark(tmp_path: Path) -> None:
     path = lines(tmp_path, b'\xef\xbb\xbf{"id": 1, "text": "\xff"}')
     with pytest.raises(InputError, match=r"byte offset 22$"):
         jsonl.read(path, None)
+    path = lines(tmp_path, b'\xef\xbb\xbf{"id": 1, "text": ""}', b"\xff")
+    with pytest.raises(InputError, match=r"f\.jsonl:2: expected UTF-8, got other bytes at byte offset 25$"):
+        jsonl.read(path, None)
     path = lines(tmp_path, '{"id": 1, "text": ""}'.encode("utf-16"))
     with pytest.raises(InputError, match=r"f\.jsonl:1: expected UTF-8, got other bytes at byte offset 0"):
         jsonl.read(path, None)
@@ -161,6 +164,12 @@ def test_byte_offsets_count_the_byte_order_mark(tmp_path: Path) -> None:
 def test_two_lines_of_one_id_are_both_named(tmp_path: Path) -> None:
     path = lines(tmp_path, '{"id": 1, "text": ""}', '{"id": "1", "text": ""}', "", '{"id": 1, "text": "ক"}')
     with pytest.raises(InputError, match=r"f\.jsonl:4: id: 1 is already the id of line 1$"):
+        jsonl.read(path, None)
+
+
+def test_a_repeated_id_names_the_line_that_had_it_first(tmp_path: Path) -> None:
+    path = lines(tmp_path, '{"id": 1, "text": ""}', "", '{"id": 2, "text": ""}', '{"id": 2, "text": ""}')
+    with pytest.raises(InputError, match=r"f\.jsonl:4: id: 2 is already the id of line 3$"):
         jsonl.read(path, None)
 
 

@@ -115,7 +115,7 @@ def test_two_processes_train_to_the_losses_of_one_and_score_each_document_once(t
     assert one.returncode == 0, one.stderr
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     two = subprocess.run(
-        [*launch, str(ROOT / "scripts" / "train.py"), str(tiny_config), f"output_dir={tmp_path / 'two'}", "training.max_steps=6"],
+        [*launch, ROOT / "scripts" / "train.py", tiny_config, f"output_dir={tmp_path / 'two'}", "training.max_steps=6"],
         capture_output=True, encoding="utf-8", timeout=600, check=False,
         env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
     )  # fmt: skip

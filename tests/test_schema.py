@@ -139,3 +139,18 @@ def test_a_bad_file_is_named_in_one_line(tmp_path: Path) -> None:
 def test_difference_tells_what_labels_do_not_agree(data: Any, message: str | None) -> None:
     found = Schema.from_dict(SMALL).difference(Schema.from_dict(data))
     assert found is None if message is None else message in str(found)
+
+
+@pytest.mark.parametrize(
+    ("signatures", "message"),
+    [
+        (None, "expected a list of"),
+        ([[["PER"], [["GPE"]]]], r"unknown mention type \['GPE'\]"),
+        ([["NOBODY", ["PER"]]], "'NOBODY' is neither a list of mention types nor a group"),
+    ],
+)
+def test_malformed_signatures_are_named(schema: Schema, signatures: object, message: str) -> None:
+    data = schema.to_dict()
+    data["relations"]["meets"]["signatures"] = signatures
+    with pytest.raises(InputError, match=rf"relations\.meets\.signatures: .*{message}"):
+        Schema.from_dict(data)

@@ -27,6 +27,7 @@ def save_checkpoint(folder: Path, tagger: Tagger) -> None:
         tagger.tokenizer.save_pretrained(temporary)
         tagger.schema.save(temporary / "schema.yaml")
     for file in sorted((folder / ".checkpoint").iterdir()):
+        file.chmod(0o644)  # safetensors are written for their owner alone
         file.replace(folder / file.name)
     (folder / ".checkpoint").rmdir()
 

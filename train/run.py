@@ -86,10 +86,11 @@ def _accelerator(config: RunConfig) -> Accelerator:
 
 def _claim(folder: Path, config: RunConfig, accelerator: Accelerator) -> None:
     """Take the output folder: a new one, or that of the run to be resumed."""
-    used = (folder / CONFIG).exists()
+    # A run that failed before it had anything to keep leaves only its config, and may be begun again.
+    used = any((folder / name).exists() for name in ("checkpoints", "model.safetensors"))
     if used and not config.resume:
         raise InputError(f"{folder}: holds a run already; resume=true continues it, output_dir=… begins another")
-    if used:
+    if used and (folder / CONFIG).exists():
         before, now = (c.model_dump(by_alias=True) for c in (RunConfig.load(folder / CONFIG), config))
         for key in now:
             if key not in _FREE_ON_RESUME and before[key] != now[key]:

@@ -134,19 +134,14 @@ def _relation_type(
     name: str, entry: Any, where: str, mentions: Mapping[str, MentionType], groups: Mapping[str, Any]
 ) -> RelationType:
     entry = _mapping(entry, where, allowed=_RELATION_KEYS, required={"definition", "signatures"})
+    if not isinstance(entry["signatures"], list):
+        raise InputError(f"{where}.signatures: expected a list of [heads, tails], got {entry['signatures']!r}")
     pairs: set[tuple[str, str]] = set()
     for signature in entry["signatures"]:
         if not (isinstance(signature, list) and len(signature) == 2):
             raise InputError(f"{where}.signatures: expected [heads, tails], got {signature!r}")
-        sides = [groups.get(side) if isinstance(side, str) else side for side in signature]
-        for side, given in zip(sides, signature, strict=True):
-            if not isinstance(side, list):
-                raise InputError(f"{where}.signatures: {given!r} is neither a list of mention types nor a group")
-            for mention in side or ():
-                if mention not in mentions:
-                    raise InputError(f"{where}.signatures: unknown mention type {mention!r}")
-        heads, tails = sides
-        pairs.update((head, tail) for head in heads or () for tail in tails or ())
+        heads, tails = (_side(side, f"{where}.signatures", mentions, groups) for side in signature)
+        pairs.update((head, tail) for head in heads for tail in tails)
     return RelationType(
         name,
         str(entry["definition"]),
@@ -155,6 +150,17 @@ def _relation_type(
         bool(entry.get("symmetric", False)),
         _codes(entry),
     )
+
+
+def _side(given: Any, where: str, mentions: Mapping[str, MentionType], groups: Mapping[str, Any]) -> list[str]:
+    """One side of a signature: a list of mention types, or the name of a group of them."""
+    side = groups.get(given) if isinstance(given, str) else given
+    if not isinstance(side, list):
+        raise InputError(f"{where}: {given!r} is neither a list of mention types nor a group")
+    for mention in side:
+        if not isinstance(mention, str) or mention not in mentions:
+            raise InputError(f"{where}: unknown mention type {mention!r}")
+    return side
 
 
 def _codes(entry: Mapping[str, Any]) -> dict[str, str]:

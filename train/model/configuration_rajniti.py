@@ -10,8 +10,8 @@ from transformers import AutoConfig, BertConfig, PreTrainedConfig
 class RajnitiConfig(PreTrainedConfig):
     """What a checkpoint needs to be rebuilt and to read its own outputs.
 
-    `schema` is the annotation schema as plain data: the order of its mention types, relation types and statuses is the
-    order of the outputs, and its signatures say which types a relation may join. `encoder_source` names the pretrained
+    `schema` is the annotation schema as plain data, whose signatures say which types a relation may join; `outputs` lists
+    its mention types, relation types and statuses in the order of the model's outputs. `encoder_source` names the pretrained
     encoder and the commit that was got.
     """
 
@@ -23,6 +23,7 @@ class RajnitiConfig(PreTrainedConfig):
         encoder: dict[str, Any] | PreTrainedConfig | None = None,
         schema: dict[str, Any] | None = None,
         *,
+        outputs: dict[str, list[str]] | None = None,
         head_size: int = 256,
         head_dropout: float = 0.2,
         max_span_width: int = 14,
@@ -41,7 +42,13 @@ class RajnitiConfig(PreTrainedConfig):
             fields = dict(encoder)
             encoder = AutoConfig.for_model(fields.pop("model_type"), **fields)
         self.encoder = BertConfig() if encoder is None else encoder
-        self.schema = schema or {"mentions": {}, "relations": {}, "statuses": {}}
+        schema = schema or {"mentions": {}, "relations": {}, "statuses": {}}
+        # JSON files of configurations are sorted by key, so the order of the outputs is kept beside the schema.
+        self.outputs = outputs or {layer: list(schema[layer]) for layer in ("mentions", "relations", "statuses")}
+        self.schema = {
+            **schema,
+            **{layer: {name: schema[layer][name] for name in self.outputs[layer]} for layer in self.outputs},
+        }
         self.head_size = head_size
         self.head_dropout = head_dropout
         self.max_span_width = max_span_width
@@ -58,15 +65,15 @@ class RajnitiConfig(PreTrainedConfig):
 
     @property
     def mention_types(self) -> list[str]:
-        return list(self.schema["mentions"])
+        return self.outputs["mentions"]
 
     @property
     def relation_types(self) -> list[str]:
-        return list(self.schema["relations"])
+        return self.outputs["relations"]
 
     @property
     def statuses(self) -> list[str]:
-        return list(self.schema["statuses"])
+        return self.outputs["statuses"]
 
     def allowed_pairs(self) -> list[list[list[bool]]]:
         """Whether relation r may join head type h to tail type t, indexed [r][h][t]."""

@@ -1,0 +1,111 @@
+"""The bundled corpus, and how sources are loaded."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from train.config import SourceConfig
+from train.corpora import jsonl
+from train.corpora.load import BUNDLED, SPLITS, from_dataset, load_split
+from train.document import Document
+from train.errors import InputError
+from train.evaluation import describe
+from train.schema import Schema
+
+
+@pytest.fixture(scope="module")
+def corpus(schema: Schema) -> dict[str, list[Document]]:
+    source = SourceConfig(path="bundled")
+    return {split: list(load_split([source], split, schema)[0].documents) for split in SPLITS}
+
+
+def test_corpus_loaded_with_datasets_is_what_the_files_hold(corpus, schema: Schema) -> None:
+    for split in SPLITS:
+        assert corpus[split] == jsonl.read(BUNDLED / f"{split}.jsonl", schema)
+
+
+def test_corpus_has_the_promised_size_and_every_type_in_every_split(corpus, schema: Schema) -> None:
+    everything = [d for documents in corpus.values() for d in documents]
+    assert len(everything) >= 120
+    assert len({d.id for d in everything}) == len(everything)
+    part = load_split([SourceConfig(path="bundled")], "train", schema)[0]
+    assert describe(part)["sentences"] >= 500
+    for documents in (corpus["train"], corpus["test"]):
+        assert {m.type for d in documents for m in d.mentions} == set(schema.mentions)
+        assert {r.type for d in documents for r in d.relations} == set(schema.relations)
+        assert {r.status for d in documents for r in d.relations} == set(schema.statuses)
+
+
+def test_no_two_documents_share_their_wording(corpus) -> None:
+    """Eight words in a row may recur by chance in a few places, but not make up a tenth of a document."""
+    seen: dict[str, str] = {}
+    for document in (d for documents in corpus.values() for d in documents):
+        tokens = document.text.split()
+        shingles = {" ".join(tokens[i : i + 8]) for i in range(len(tokens) - 7)}
+        shared = Counter(seen[s] for s in shingles if s in seen)
+        assert all(count < 0.1 * len(shingles) for count in shared.values()), (document.id, shared)
+        seen.update(dict.fromkeys(shingles, str(document.id)))
+
+
+def test_every_mention_has_an_entity_and_no_punctuation_at_its_edges(corpus) -> None:
+    for document in (d for documents in corpus.values() for d in documents):
+        for mention in document.mentions:
+            assert mention.entity
+            assert not re.search(r"^[\s।,;:‘’“”()–—-]|[\s।,;:‘’“”()–—-]$", document.surface(mention)), mention
+
+
+def test_dataset_card_states_the_figures_of_the_data(schema: Schema) -> None:
+    text = (BUNDLED / "README.md").read_text(encoding="utf-8")
+    for split in SPLITS:
+        counts = describe(load_split([SourceConfig(path="bundled")], split, schema)[0])
+        row = " | ".join([split, *(f"{n:,}" for n in counts.values())])
+        assert f"| {row} |" in text
+
+
+def test_a_changed_file_of_a_dataset_folder_is_seen_at_once(tmp_path: Path, schema: Schema) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(BUNDLED, folder)
+    before = from_dataset(str(folder), "validation", schema)
+    lines = (folder / "validation.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (folder / "validation.jsonl").write_text("".join(lines[1:]), encoding="utf-8")
+    assert from_dataset(str(folder), "validation", schema) == before[1:]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({"path": "nowhere"}, "nowhere: no such folder"),
+        ({"path": "{here}"}, r"expected a file train\.jsonl"),
+        ({"path": "bundled", "types": ("TEAM",)}, "unknown mention type 'TEAM' in types"),
+    ],
+)
+def test_unusable_sources_are_named(tmp_path: Path, schema: Schema, source: dict, message: str) -> None:
+    source = {**source, "path": source["path"].replace("{here}", str(tmp_path))}
+    with pytest.raises(InputError, match=message):
+        load_split([SourceConfig(**source)], "train", schema)
+
+
+def test_a_bad_line_of_a_source_is_named_by_file_and_line(tmp_path: Path, schema: Schema) -> None:
+    lines = [json.dumps({"id": "a", "text": "ক"}), json.dumps({"id": "b", "text": "ক", "mentions": [{"id": "m"}]})]
+    (tmp_path / "train.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(InputError, match=r"train\.jsonl:2: mentions\[0\]\.start: expected an integer"):
+        load_split([SourceConfig(path=str(tmp_path))], "train", schema)
+
+
+def test_brat_and_conll_folders_are_sources_too(tmp_path: Path, schema: Schema, documents) -> None:
+    from train.corpora import brat, conll
+
+    brat.write(tmp_path / "brat" / "train", documents[:2], schema)
+    part = load_split([SourceConfig(path=str(tmp_path / "brat"), format="brat")], "train", schema)[0]
+    assert [d.mentions for d in part.documents] == [d.mentions for d in documents[:2]]
+    (tmp_path / "conll").mkdir()
+    conll.write(tmp_path / "conll" / "train.txt", documents[:2])
+    source = SourceConfig(path=str(tmp_path / "conll"), format="conll", layers=("mentions",))
+    part = load_split([source], "train", schema)[0]
+    assert sum(len(d.mentions) for d in part.documents) > 5
