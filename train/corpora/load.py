@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -83,10 +84,15 @@ def from_dataset(path: str, split: str, schema: Schema, *, revision: str | None 
     documents = []
     for number, row in enumerate(rows):
         where = f"{path}: {split}[{number}]"
-        document = jsonl.from_dict({key: value for key, value in row.items() if value is not None}, where=where)
+        document = jsonl.from_dict({k: _plain(v) for k, v in row.items() if v is not None}, where=where)
         try:
             document.check(schema)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
         documents.append(document)
     return documents
+
+
+def _plain(value: Any) -> Any:
+    """Arrow has dates where JSON has strings."""
+    return value.isoformat() if isinstance(value, date) else value
