@@ -158,8 +158,31 @@ def _scores(n: int, mentions: dict, config, candidates=(), relations=None) -> Wi
 def test_of_crossing_spans_the_better_stays_and_nested_ones_both(built) -> None:
     config = built[0].config
     scores = _scores(6, {(0, 2, "PARTY"): 0.9, (2, 1, "GPE"): 0.95, (4, 1, "ORG"): 0.8, (5, 0, "PER"): 0.7}, config)
-    kept = [(s.first, s.last, config.mention_types[s.type]) for s in choose_spans([scores], 0.5)]
-    assert kept == [(2, 3, "GPE"), (4, 5, "ORG"), (5, 5, "PER")]
+    encoded = encode_text("ক খ গ ঘ ঙ চ", built[1])
+
+    def kept() -> list[tuple[int, int, str]]:
+        return [(s.first, s.last, config.mention_types[s.type]) for s in choose_spans(encoded, [scores], config)]
+
+    assert kept() == [(2, 3, "GPE"), (4, 5, "ORG"), (5, 5, "PER")]
+    config.nestings = [["EVENT", "GPE"]]
+    assert kept() == [(2, 3, "GPE"), (4, 5, "ORG")]
+    config.nestings = None
+
+
+def test_no_mention_goes_on_over_the_end_of_its_sentence(built) -> None:
+    config = built[0].config
+    scores = _scores(5, {(0, 3, "PARTY"): 0.9, (3, 1, "GPE"): 0.7}, config)
+    encoded = encode_text("ক খ। গ ঘ", built[1])
+    assert [(s.first, s.last) for s in choose_spans(encoded, [scores], config)] == [(3, 4)]
+
+
+def test_equal_names_make_a_likely_link_surer(built) -> None:
+    encoded = encode_text("চীনের কথা চীনকে", built[1])
+    same = [Span(0, 0, 1, 1.0), Span(2, 2, 1, 1.0)]
+    assert cluster(same, encoded, {(0, 1): 0.2}, 0.5) == [0, 0]
+    assert cluster(same, encoded, {(0, 1): 0.02}, 0.5) == [0, 1]
+    other = [Span(0, 0, 1, 1.0), Span(1, 1, 1, 1.0)]
+    assert cluster(other, encoded, {(0, 1): 0.2}, 0.5) == [0, 1]
 
 
 def test_decoding_keeps_signatures_and_states_symmetric_relations_once(built) -> None:

@@ -63,7 +63,7 @@ def test_loaded_checkpoint_predicts_what_the_saved_one_did(eager: Tagger, schema
     save_checkpoint(tmp_path / "again", eager)
     again = Tagger.load(tmp_path / "again")
     assert again.tag(documents[:3]) == before
-    assert len({m.type for d in before for m in d.mentions}) > 3
+    assert len({m.type for d in before for m in d.mentions}) > 1
     assert len({r.type for d in before for r in d.relations}) > 3
     assert again.config.mention_types == list(schema.mentions)
     assert again.config.relation_types == list(schema.relations)

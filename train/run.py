@@ -52,6 +52,7 @@ def train(config: RunConfig) -> None:
         torch.manual_seed(config.seed)
         model, tokenizer = build(config, schema)
     _check_parts(parts)
+    model.config.nestings = nestings(parts["train"])
     made, ledger = _examples(parts["train"], tokenizer, model.config, schema)
     accelerator.print(f"train: {ledger}")
     tagger = Tagger(model, tokenizer, schema)
@@ -106,6 +107,16 @@ def _check_parts(parts: dict[str, list[Part]]) -> None:
     for split in ("validation", "test"):
         if not parts[split]:
             raise InputError(f"sources: no source has the split {split!r}")
+
+
+def nestings(parts: Sequence[Part]) -> list[list[str]]:
+    """The pairs [outer type, inner type] that nest in the documents."""
+    found: set[tuple[str, str]] = set()
+    for document in (d for part in parts for d in part.documents):
+        for outer in document.mentions:
+            inside = (m for m in document.mentions if outer.start <= m.start and m.end <= outer.end and m is not outer)
+            found.update((outer.type, inner.type) for inner in inside)
+    return [list(pair) for pair in sorted(found)]
 
 
 def _examples(parts: Sequence[Part], tokenizer: Any, model_config: Any, schema: Schema) -> tuple[list[Example], Ledger]:

@@ -11,8 +11,9 @@ class RajnitiConfig(PreTrainedConfig):
     """What a checkpoint needs to be rebuilt and to read its own outputs.
 
     `schema` is the annotation schema as plain data, whose signatures say which types a relation may join; `outputs` lists
-    its mention types, relation types and statuses in the order of the model's outputs. `encoder_source` names the pretrained
-    encoder and the commit that was got.
+    its mention types, relation types and statuses in the order of the model's outputs. `nestings` lists the pairs
+    [outer, inner] of types that nest; None allows all. `encoder_source` names the pretrained encoder and the commit that
+    was got.
     """
 
     model_type = "rajniti"
@@ -34,6 +35,7 @@ class RajnitiConfig(PreTrainedConfig):
         mention_threshold: float = 0.5,
         relation_threshold: float = 0.5,
         identity_threshold: float = 0.5,
+        nestings: list[list[str]] | None = None,
         loss_weights: dict[str, float] | None = None,
         encoder_source: dict[str, Any] | None = None,
         **kwargs: Any,
@@ -59,6 +61,7 @@ class RajnitiConfig(PreTrainedConfig):
         self.mention_threshold = mention_threshold
         self.relation_threshold = relation_threshold
         self.identity_threshold = identity_threshold
+        self.nestings = nestings
         self.loss_weights = loss_weights or {}
         self.encoder_source = encoder_source or {}
         super().__init__(**kwargs)
