@@ -19,7 +19,7 @@ from .windows import EncodedText, Window
 # Probabilities below this are not worth averaging over windows.
 _FLOOR = 0.02
 # Chosen on the validation split.
-NAME_POWER = 1 / 3
+NAME_POWER = 0.2
 
 
 @dataclass(frozen=True)
