@@ -86,7 +86,7 @@ sources: [{{path: {corpus_folder}}}]
 windows: {{max_tokens: 96, overlap_tokens: 24}}
 heads: {{size: 32, max_candidates: 24}}
 optimizer: {{learning_rate: 3e-3, head_learning_rate: 1e-2}}
-training: {{epochs: 12, batch_tokens: 128, log_every: 1}}
+training: {{epochs: 18, batch_tokens: 128, log_every: 1}}
 evaluation: {{resamples: 50, every_epochs: 6}}
 trackers: []
 """,

@@ -28,7 +28,7 @@ def test_plan_sees_each_window_once_an_epoch_and_keeps_the_last_partial_group(ti
         seen = [i for s in steps if s.epoch == epoch for p in s.passes for i in p]
         assert sorted(seen) == list(range(101))
     ends = [s for s in steps if s.ends_epoch]
-    assert len(ends) == 12
+    assert len(ends) == 18
     passes = sum(len(s.passes) for s in steps if s.epoch == 0)
     assert passes % 3 != 0
     assert len(ends[0].passes) == passes % 3
