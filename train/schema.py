@@ -12,18 +12,23 @@ import yaml
 from train.errors import InputError
 
 _TOP_KEYS = {"name", "language", "mentions", "groups", "relations", "statuses"}
-_MENTION_KEYS = {"definition", "example", "wikidata", "plover"}
-_RELATION_KEYS = _MENTION_KEYS | {"symmetric", "signatures"}
+_COMMON_KEYS = {"definition", "example", "wikidata", "plover"}
+_MENTION_KEYS = _COMMON_KEYS | {"outside"}
+_RELATION_KEYS = _COMMON_KEYS | {"symmetric", "signatures"}
 
 
 @dataclass(frozen=True, slots=True)
 class MentionType:
-    """One type of mention; `codes` maps an outside vocabulary ("wikidata", "plover") to its code there."""
+    """One type of mention; `codes` maps an outside vocabulary ("wikidata", "plover") to its code there.
+
+    `outside` are words that stand before such a mention and never belong to it, as honorifics before a name.
+    """
 
     name: str
     definition: str
     example: str
     codes: Mapping[str, str] = field(default_factory=dict)
+    outside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,15 @@ class Schema:
         return {
             "name": self.name,
             "language": self.language,
-            "mentions": {t.name: {"definition": t.definition, "example": t.example, **t.codes} for t in self.mentions.values()},
+            "mentions": {
+                t.name: {
+                    "definition": t.definition,
+                    "example": t.example,
+                    **t.codes,
+                    **({"outside": list(t.outside)} if t.outside else {}),
+                }
+                for t in self.mentions.values()
+            },
             "relations": {
                 t.name: {
                     "definition": t.definition,
@@ -127,7 +140,10 @@ class Schema:
 
 def _mention_type(name: str, entry: Any, where: str) -> MentionType:
     entry = _mapping(entry, where, allowed=_MENTION_KEYS, required={"definition"})
-    return MentionType(name, str(entry["definition"]), str(entry.get("example", "")), _codes(entry))
+    outside = entry.get("outside", [])
+    if not (isinstance(outside, list) and all(isinstance(word, str) for word in outside)):
+        raise InputError(f"{where}.outside: expected a list of words, got {outside!r}")
+    return MentionType(name, str(entry["definition"]), str(entry.get("example", "")), _codes(entry), tuple(outside))
 
 
 def _relation_type(
