@@ -109,3 +109,15 @@ def test_brat_and_conll_folders_are_sources_too(tmp_path: Path, schema: Schema, 
     source = SourceConfig(path=str(tmp_path / "conll"), format="conll", layers=("mentions",))
     part = load_split([source], "train", schema)[0]
     assert sum(len(d.mentions) for d in part.documents) > 5
+
+
+def test_shares_of_a_source_grow_within_each_other_and_follow_the_seed(schema: Schema) -> None:
+    def ids(share: float, seed: int, split: str = "train") -> set[str | int]:
+        source = SourceConfig(path="bundled", share=share)
+        return {d.id for d in load_split([source], split, schema, seed=seed)[0].documents}
+
+    half, whole = ids(0.5, 1), ids(1.0, 1)
+    assert len(half) == round(len(whole) / 2)
+    assert ids(0.25, 1) < half < whole
+    assert ids(0.5, 2) != half
+    assert ids(0.25, 1, "test") == ids(1.0, 1, "test")

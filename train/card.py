@@ -107,12 +107,26 @@ def _block(source: str, block: Mapping[str, Any], scores: Mapping[str, Any], fac
         "source": source,
         "data": facts["data"]["test"][source],
         "rows": rows,
+        "names": _names(block["names"]),
         "dictionary": f"{headline(dictionary)['mention_strict_f1']:.3f} "
         f"({interval(dictionary['intervals']['mentions.strict.f1'])})",
         "mention_types": _types(block["mentions"]["strict"]["per_type"]),
         "relation_types": _types(block["relations"]["strict"]["per_type"]) if "relations" in block else [],
         "coverage": reachable(block["coverage"]),
     }
+
+
+def _names(names: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Rows of strict F1 for names that training held, and for those that it did not."""
+    return [
+        {
+            "name": f"{layer.removesuffix('s')} strict F1, {words}",
+            "value": f"{names[label][layer]['f1']:.3f}",
+            "interval": interval(names[label][layer]["interval"]),
+        }
+        for layer in names["seen"]
+        for label, words in (("seen", "names known from training"), ("unseen", "names new in test"))
+    ]
 
 
 def _types(per_type: Mapping[str, Mapping[str, float]]) -> list[dict[str, str]]:

@@ -61,6 +61,8 @@ class SourceConfig(_Strict):
     mapping: dict[str, str | None] | None = None
     # Repair the defects of CoNLL files instead of refusing them; each is listed in the log.
     repair: bool = False
+    # Part of its training documents that is used, drawn by the run's seed; smaller parts lie within larger ones.
+    share: Float = Field(1.0, gt=0, le=1)
     # Splits used of it; validation and test only score.
     splits: tuple[Literal["train", "validation", "test"], ...] = ("train", "validation", "test")
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from train.corpora.load import Part
+from train.corpora.statistics import names_of
 from train.document import Document
+from train.model.bangla import bare_name
 from train.schema import Schema
 from train.scoring import headline, score
 from train.tagger import Tagger
@@ -53,6 +56,36 @@ def dictionary_scores(train: Sequence[Document], part: Part, schema: Schema, *, 
 
     predicted = Dictionary.learn(train).tag(part.documents)
     return score(part.documents, predicted, schema, layers=("mentions",), types=part.types, resamples=resamples, seed=seed)
+
+
+def novelty_scores(
+    train: Sequence[Document], part: Part, predicted: Sequence[Document], schema: Schema, *, resamples: int, seed: int
+) -> dict[str, Any]:
+    """Strict scores apart for names that training held and names that it did not, by their bare form.
+
+    Mentions are those whose own name is so; relations are "seen" where both names were, else "unseen".
+    """
+    known = names_of(train)
+    result: dict[str, Any] = {}
+    for label, seen in (("seen", True), ("unseen", False)):
+        gold = [_of_names(d, known, seen) for d in part.documents]
+        found = [_of_names(d, known, seen) for d in predicted]
+        result[label] = {}
+        for i, layer in enumerate(("mentions", "relations")):
+            if layer in part.layers:
+                of_layer = [pair[i] for pair in gold], [pair[i] for pair in found]
+                scores = score(*of_layer, schema, layers=(layer,), types=part.types, resamples=resamples, seed=seed)
+                micro, bounds = scores[layer]["strict"]["micro"], scores["intervals"][f"{layer}.strict.f1"]
+                result[label][layer] = {**micro, "interval": bounds}
+    return result
+
+
+def _of_names(document: Document, known: set[str], seen: bool) -> tuple[Document, Document]:
+    """The document with the mentions, and with the relations, that are of seen (or unseen) names alone."""
+    is_known = {m.id: bare_name(document.surface(m)) in known for m in document.mentions}
+    mentions = tuple(m for m in document.mentions if is_known[m.id] == seen)
+    relations = tuple(r for r in document.relations if (is_known[r.head] and is_known[r.tail]) == seen)
+    return replace(document, mentions=mentions, entities=(), relations=()), replace(document, relations=relations)
 
 
 def describe(part: Part) -> dict[str, int]:

@@ -28,7 +28,7 @@ from train.curve import draw
 from train.encoders.build import build
 from train.energy import joules
 from train.errors import InputError
-from train.evaluation import describe, dictionary_scores, full_scores, quick_scores
+from train.evaluation import describe, dictionary_scores, full_scores, novelty_scores, quick_scores
 from train.examples import Example, Ledger, examples
 from train.export import save_checkpoint, weights_hash
 from train.files import atomic_write
@@ -48,7 +48,7 @@ def train(config: RunConfig) -> None:
     _claim(folder, config, accelerator)
     schema = Schema.load(config.schema_file)
     with accelerator.main_process_first():  # the first to come converts, downloads and caches
-        parts = {split: load_split(config.sources, split, schema, accelerator.print) for split in SPLITS}
+        parts = {split: load_split(config.sources, split, schema, accelerator.print, seed=config.seed) for split in SPLITS}
         torch.manual_seed(config.seed)
         model, tokenizer = build(config, schema)
     _check_parts(parts)
@@ -143,6 +143,9 @@ def _finish(
     names = [d for part in parts["train"] for d in part.documents]
     for i, part in enumerate(parts["test"]):
         scores["test"][part.source], predicted = full_scores(tagger, part, resamples=resamples, seed=seed)
+        scores["test"][part.source]["names"] = novelty_scores(
+            names, part, predicted, tagger.schema, resamples=resamples, seed=seed
+        )
         scores["dictionary"][part.source] = dictionary_scores(names, part, tagger.schema, resamples=resamples, seed=seed)
         jsonl.write(folder / "predictions" / ("test.jsonl" if i == 0 else f"test-{i + 1}.jsonl"), predicted)
     scores["validation"] = progress.evaluations[-1] if progress.evaluations else {}

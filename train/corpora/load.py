@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class Part:
     types: tuple[str, ...] | None = None
 
 
-def load_split(sources: Sequence[SourceConfig], split: str, schema: Schema, log: Any = print) -> list[Part]:
+def load_split(sources: Sequence[SourceConfig], split: str, schema: Schema, log: Any = print, *, seed: int = 0) -> list[Part]:
     """The parts of one split, every document checked against the schema; raises InputError at the first bad one."""
     parts = []
     for source in sources:
@@ -43,8 +44,17 @@ def load_split(sources: Sequence[SourceConfig], split: str, schema: Schema, log:
         documents = _read(source, split, schema, log)
         if not documents:
             raise InputError(f"sources: {source.path}: no documents in split {split!r}")
+        if split == "train":
+            documents = _drawn(documents, source.share, seed)
         parts.append(Part(source.path, split, documents, source.layers, source.types))
     return parts
+
+
+def _drawn(documents: list[Document], share: float, seed: int) -> list[Document]:
+    """A share of the documents, at least one, in their order; what a seed draws for one share, it draws for larger ones too."""
+    ranked = sorted(documents, key=lambda d: hashlib.sha256(f"{seed}:{d.id}".encode()).digest())
+    kept = {d.id for d in ranked[: max(1, round(share * len(documents)))]}
+    return [d for d in documents if d.id in kept]
 
 
 def _read(source: SourceConfig, split: str, schema: Schema, log: Any) -> list[Document]:
