@@ -4,6 +4,7 @@ python scripts/corpus.py check drafts.txt                         # what looks w
 python scripts/corpus.py stats train/corpora/bundled              # figures, and the corpus's goals
 python scripts/corpus.py agree first.txt second.txt               # agreement of two annotations of the same texts
 python scripts/corpus.py convert drafts.txt drafts.jsonl          # the form follows the name
+python scripts/corpus.py interface                                # Label Studio's labelling configuration for the schema
 """
 
 import argparse
@@ -38,6 +39,7 @@ def main() -> None:
     convert = commands.add_parser("convert", help="change the form")
     convert.add_argument("source", help=formats.FORMS)
     convert.add_argument("target")
+    commands.add_parser("interface", help="print Label Studio's labelling configuration for the schema")
     arguments = parser.parse_args()
     schema = Schema.load(arguments.schema)
     COMMANDS[arguments.command](arguments, schema)
@@ -101,7 +103,13 @@ def convert(arguments: argparse.Namespace, schema: Schema) -> None:
     print(f"{arguments.target}: {len(documents)} documents")
 
 
-COMMANDS = {"check": check, "stats": stats, "agree": agree, "convert": convert}
+def interface(arguments: argparse.Namespace, schema: Schema) -> None:
+    from train.corpora import label_studio
+
+    print(label_studio.interface(schema), end="")
+
+
+COMMANDS = {"check": check, "stats": stats, "agree": agree, "convert": convert, "interface": interface}
 
 if __name__ == "__main__":
     run(main)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -201,3 +202,33 @@ def test_every_shipped_config_goes_through_the_real_script(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "README.md").exists()
+
+
+def test_corpus_script_converts_checks_counts_and_compares(documents, tmp_path: Path) -> None:
+    first = tmp_path / "first.jsonl"
+    jsonl.write(first, documents[:3])
+    for name in ("markup.txt", "tasks.json", "brat", "back.jsonl"):
+        source = {"markup.txt": first, "tasks.json": "markup.txt", "brat": "tasks.json", "back.jsonl": "brat"}[name]
+        done = script("corpus.py", "convert", source, name, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (0, f"{name}: 3 documents\n"), done.stderr
+    assert jsonl.read(tmp_path / "back.jsonl", None) == documents[:3]
+    done = script("corpus.py", "agree", first, "back.jsonl", "--list", "--json", "scores.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].split() == ["mention_strict_f1", "1.000"]
+    assert json.loads((tmp_path / "scores.json").read_text())["relation_strict_f1"] == 1
+    done = script("corpus.py", "check", "markup.txt", cwd=tmp_path)
+    assert done.stdout.endswith("warnings\n")
+    done = script("corpus.py", "stats", "back.jsonl", "--against", first, cwd=tmp_path)
+    assert re.search(r"words a sentence, mean +[\d.]+ +[\d.]+ +1\.00\n", done.stdout), done.stderr
+    assert "<Labels" in script("corpus.py", "interface").stdout
+
+
+def test_corpus_check_ends_with_status_1_at_an_error(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("## a\n= k PER করিম\n\n‘{করিম’|k} যান।\n", encoding="utf-8")
+    done = script("corpus.py", "check", tmp_path / "x.txt")
+    assert done.returncode == 1
+    assert "a: error: punctuation: PER 'করিম’' has punctuation at its edge" in done.stdout
+    assert done.stderr == "error: 1 errors found\n"
+    done = script("corpus.py", "check", tmp_path / "x.csv")
+    assert done.returncode == 1
+    assert "x.csv: unknown form; expected .jsonl: JSON Lines" in done.stderr
