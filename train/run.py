@@ -20,6 +20,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import ProjectConfiguration
 
+from train import thresholds
 from train.card import write_card
 from train.config import RunConfig
 from train.corpora import jsonl
@@ -137,6 +138,7 @@ def _finish(
     progress: Progress,
     facts: dict[str, Any],
 ) -> None:
+    thresholds.fit(tagger, parts["validation"][0])
     save_checkpoint(folder, tagger)
     scores: dict[str, Any] = {"weights_sha256": weights_hash(folder), "test": {}, "dictionary": {}}
     resamples, seed = config.evaluation.resamples, config.seed

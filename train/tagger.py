@@ -15,11 +15,14 @@ from train.document import Document
 from train.errors import InputError
 from train.examples import Ledger, coverage
 from train.model.configuration_rajniti import RajnitiConfig
+from train.model.decoding import WindowScores, decode
 from train.model.modeling_rajniti import RajnitiModel
 from train.model.tagging import score_windows
-from train.model.windows import encode_text
+from train.model.windows import EncodedText, encode_text
 from train.quiet import quietly
 from train.schema import Schema
+
+Scored = tuple[Document, EncodedText, list[WindowScores]]
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,16 @@ class Tagger:
         documents = list(documents)
         found = self.model.tag([d.text for d in documents], self.tokenizer, batch_tokens=self.batch_tokens)
         return [_annotated(d, data) for d, data in zip(documents, found, strict=True)]
+
+    def scored(self, documents: Sequence[Document]) -> list[Scored]:
+        """The model's scores of the documents, for decoding more than once."""
+        encoded = [encode_text(d.text, self.tokenizer) for d in documents]
+        scores = score_windows(self.model, self.tokenizer, encoded, batch_tokens=self.batch_tokens)
+        return list(zip(documents, encoded, scores, strict=True))
+
+    def decoded(self, scored: Iterable[Scored]) -> list[Document]:
+        """What `tag` gives for these documents, by the configuration as it stands now."""
+        return [_annotated(d, decode(encoded, scores, self.config)) for d, encoded, scores in scored]
 
     def tag_given(self, documents: Sequence[Document]) -> list[Document]:
         """The documents with their own mentions and predicted relations and identities.

@@ -133,6 +133,9 @@ class _PairScores:
         """(head, tail, relation, status, score) by indices; the score is that of the whole triple, mentions included."""
         allowed = np.array(self.config.allowed_pairs(), dtype=bool)
         symmetric = np.array(self.config.symmetric_relations(), dtype=bool)
+        thresholds = np.array(
+            [self.config.relation_thresholds.get(name, self.config.relation_threshold) for name in self.config.relation_types]
+        )
         means = {pair: np.mean(values, axis=0) for pair, values in self._relations.items()}
         found = []
         for (i, j), mean in means.items():
@@ -140,14 +143,14 @@ class _PairScores:
             fits = allowed[:, head.type, tail.type]
             either = symmetric & fits & allowed[:, tail.type, head.type]
             mean = np.where(either, (mean + means[j, i]) / 2, mean)
-            for r in np.flatnonzero(fits & (mean >= self.config.relation_threshold)):
+            confidence = mean * (head.score * tail.score)
+            for r in np.flatnonzero(fits & (confidence >= thresholds)):
                 if either[r] and i > j:
                     continue
                 statuses = np.mean(self._statuses[i, j], axis=0)
                 if either[r]:
                     statuses = statuses + np.mean(self._statuses[j, i], axis=0)
-                score = float(mean[r]) * head.score * tail.score
-                found.append((i, j, int(r), int(statuses.argmax()), score))
+                found.append((i, j, int(r), int(statuses.argmax()), float(confidence[r])))
         return sorted(found, key=lambda f: (max(f[0], f[1]), f[0], f[1], f[2]))
 
 
