@@ -15,6 +15,7 @@ from train.corpora import jsonl
 from train.corpora.load import BUNDLED
 from train.document import Document
 from train.schema import Schema
+from train.tagger import Tagger
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
@@ -102,3 +103,22 @@ def trained(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     done = script("train.py", tiny_config, f"output_dir={folder}", "trackers=[tensorboard]", cwd=folder.parent)
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture
+def eager(trained: Path, documents) -> Tagger:
+    """The small model with heads that find something of every kind nearly everywhere."""
+    tagger = Tagger.load(trained)
+    torch.manual_seed(1)
+    states: list[torch.Tensor] = []
+    hook = tagger.model.spans.dropout.register_forward_hook(lambda _m, _i, output: states.append(output.flatten(0, -2)))
+    tagger.tag(documents[:2])
+    hook.remove()
+    spans, relations = tagger.model.spans.output, tagger.model.pairs.relation
+    torch.nn.init.normal_(spans.weight, std=3.0)
+    # Around the mean state no type is likelier than another, so that all of them are best somewhere.
+    spans.bias.data = -spans.weight.data @ torch.cat(states).mean(0)
+    torch.nn.init.normal_(relations.weight, std=1.0)
+    torch.nn.init.zeros_(relations.bias)
+    tagger.model.config.mention_threshold = 0.4
+    return tagger

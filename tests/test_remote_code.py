@@ -6,9 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-import torch
-
 from tests.support import ROOT
 from train.export import save_checkpoint
 from train.tagger import Tagger
@@ -28,25 +25,6 @@ model = AutoModel.from_pretrained(sys.argv[1], trust_remote_code=True).eval()
 tokenizer = AutoTokenizer.from_pretrained(sys.argv[1], trust_remote_code=True)
 print(json.dumps(model.tag(json.load(sys.stdin), tokenizer)))
 """
-
-
-@pytest.fixture
-def eager(trained: Path, documents) -> Tagger:
-    """The small model with heads that find something of every kind nearly everywhere."""
-    tagger = Tagger.load(trained)
-    torch.manual_seed(1)
-    states: list[torch.Tensor] = []
-    hook = tagger.model.spans.dropout.register_forward_hook(lambda _m, _i, output: states.append(output.flatten(0, -2)))
-    tagger.tag(documents[:2])
-    hook.remove()
-    spans, relations = tagger.model.spans.output, tagger.model.pairs.relation
-    torch.nn.init.normal_(spans.weight, std=3.0)
-    # Around the mean state no type is likelier than another, so that all of them are best somewhere.
-    spans.bias.data = -spans.weight.data @ torch.cat(states).mean(0)
-    torch.nn.init.normal_(relations.weight, std=1.0)
-    torch.nn.init.zeros_(relations.bias)
-    tagger.model.config.mention_threshold = 0.4
-    return tagger
 
 
 def test_exported_folder_predicts_the_same_without_the_package(eager: Tagger, documents, tmp_path: Path) -> None:
