@@ -19,7 +19,6 @@ from train.tagger import Tagger
 @pytest.fixture
 def predicted(eager: Tagger, documents) -> list[Document]:
     eager.config.relation_threshold = min(thresholds.RELATION_GRID)
-    eager.model.pairs.relation.weight.data *= 0.05  # less sure, so that confidences differ
     return eager.tag(documents[:6])
 
 
@@ -29,9 +28,12 @@ def types(documents: list[Document]) -> list[str]:
 
 def test_the_thresholds_that_fit_the_part_best_are_found(eager: Tagger, predicted, monkeypatch) -> None:
     """Gold is what the model predicts, but of one type only what it is sure of: there the threshold must rise."""
-    (strict, _), (other, _) = Counter(types(predicted)).most_common(2)
-    scores = sorted(r.score or 0.0 for d in predicted for r in d.relations if r.type == strict)
-    sure = scores[len(scores) // 2]
+    scores: dict[str, list[float]] = {}
+    for r in (r for d in predicted for r in d.relations):
+        scores.setdefault(r.type, []).append(r.score or 0.0)
+    strict = max(scores, key=lambda name: max(scores[name]) - min(scores[name]))
+    other = max(scores.keys() - {strict}, key=lambda name: len(scores[name]))
+    sure = (min(scores[strict]) + max(scores[strict])) / 2
     gold = [
         replace(d, relations=tuple(r for r in d.relations if r.type != strict or (r.score or 0.0) >= sure)) for d in predicted
     ]
@@ -40,7 +42,7 @@ def test_the_thresholds_that_fit_the_part_best_are_found(eager: Tagger, predicte
     monkeypatch.setattr(thresholds, "RELATION_GRID", (0.1, sure))
     thresholds.fit(eager, Part("x", "validation", gold, LAYERS))
     assert eager.config.relation_thresholds[strict] == sure
-    assert eager.config.relation_thresholds[other] == eager.config.relation_threshold == 0.1
+    assert eager.config.relation_thresholds[other] <= min(scores[other])
     assert set(eager.config.relation_thresholds) == {name for name, n in counts.items() if n >= thresholds.ENOUGH}
 
 
