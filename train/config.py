@@ -39,6 +39,8 @@ class EncoderConfig(_Strict):
     normalizer: Literal["csebuetnlp", "none"] | None = None
     # Word embeddings stay as pretrained: saves optimiser time on CPUs where the vocabulary is large.
     freeze_embeddings: bool = False
+    # Dropout of the encoder's states and attention; null leaves what it was pretrained with. 0 is faster on CPUs.
+    dropout: Float | None = Field(None, ge=0, lt=1)
     # False starts from random weights of the encoder's shape (for benchmarks and tests).
     pretrained: bool = True
     gradient_checkpointing: bool = False

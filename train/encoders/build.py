@@ -35,6 +35,11 @@ def build(config: RunConfig, schema: Schema) -> tuple[RajnitiModel, PreTrainedTo
                 f"{config.encoder.name}"
             )
         encoder_config.num_hidden_layers = config.encoder.layers
+    if config.encoder.dropout is not None:
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+            if not hasattr(encoder_config, name):
+                raise InputError(f"encoder.dropout: {config.encoder.name} has no {name} to set; leave it null")
+            setattr(encoder_config, name, config.encoder.dropout)
     positions = getattr(encoder_config, "max_position_embeddings", None)
     if positions is not None and config.windows.max_tokens > positions:
         raise InputError(f"windows.max_tokens: {config.windows.max_tokens} is more than the encoder's {positions} positions")
