@@ -1,6 +1,7 @@
 """Score a checkpoint on annotated documents (JSON Lines in the corpus's form).
 
 python scripts/evaluate.py runs/quickstart data/test.jsonl --json scores.json --report report/
+python scripts/evaluate.py runs/new data/test.jsonl --against runs/old        # paired bootstrap of the difference
 """
 
 import argparse
@@ -13,6 +14,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:] = [str(HERE.parent), *(p for p in sys.path if Path(p).resolve() != HERE)]
 
 from train.cli import run  # noqa: E402
+from train.errors import InputError  # noqa: E402
 
 
 def main() -> None:
@@ -20,7 +22,10 @@ def main() -> None:
     parser.add_argument("checkpoint", help="a folder that train.py or export.py wrote")
     parser.add_argument("data", help="annotated documents, .jsonl")
     parser.add_argument("--json", metavar="FILE", help="write all scores here")
-    parser.add_argument("--report", metavar="DIR", help="write scores, predictions and HTML pages of gold and predictions here")
+    parser.add_argument(
+        "--report", metavar="DIR", help="write scores, predictions, pages to look at, and causes of errors here"
+    )
+    parser.add_argument("--against", metavar="CHECKPOINT", help="another checkpoint to compare with on the same documents")
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples of the intervals (default 1000)")
     arguments = parser.parse_args()
     from train.corpora import jsonl
@@ -34,14 +39,23 @@ def main() -> None:
     from train.files import atomic_write
     from train.report import summary, write_report
 
+    other = Tagger.load(arguments.against) if arguments.against else None
+    if other and (difference := tagger.schema.difference(other.schema)):
+        raise InputError(f"{arguments.against}: another schema: {difference}")
     part = Part(str(arguments.data), "test", documents, LAYERS)
     scores, predicted = full_scores(tagger, part, resamples=arguments.resamples, seed=0)
     print(summary(scores))
+    if other:
+        from train.compare import compare, to_text
+
+        found = compare(documents, predicted, other.tag(documents), tagger.schema, resamples=arguments.resamples)
+        print(f"\nagainst {arguments.against}:\n{to_text(found)}")
+        scores["against"] = {"checkpoint": arguments.against, "scores": found}
     if arguments.json:
         with atomic_write(arguments.json) as file:
             json.dump(scores, file, ensure_ascii=False, indent=1)
     if arguments.report:
-        write_report(Path(arguments.report), documents, predicted, scores, tagger.schema)
+        write_report(Path(arguments.report), documents, predicted, scores, tagger)
 
 
 if __name__ == "__main__":

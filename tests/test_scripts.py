@@ -142,14 +142,18 @@ def test_wrong_usage_is_status_2_and_no_checkpoint_is_said(tmp_path: Path) -> No
 def test_evaluate_agrees_with_the_runs_own_scores(trained: Path, corpus_folder: Path, tmp_path: Path) -> None:
     done = script(
         "evaluate.py", trained, corpus_folder / "test.jsonl",
-        "--json", tmp_path / "s.json", "--report", tmp_path / "report", "--resamples", 50,
+        "--json", tmp_path / "s.json", "--report", tmp_path / "report", "--resamples", 50, "--against", trained,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "s.json").read_text())
     (own,) = json.loads((trained / "scores.json").read_text())["test"].values()
     assert found["mentions"] == own["mentions"]
     assert found["relations"] == own["relations"]
-    assert {p.name for p in (tmp_path / "report").iterdir()} >= {"scores.json", "predictions.jsonl", "predicted.html"}
+    assert {p.name for p in (tmp_path / "report").iterdir()} >= {
+        "scores.json", "predictions.jsonl", "predicted.html", "errors.md", "errors.html",
+    }  # fmt: skip
+    against = json.loads((tmp_path / "s.json").read_text())["against"]["scores"]
+    assert all((row["difference"], row["p"]) == (0, 1) for row in against.values())
     assert "mention strict F1" in done.stdout
 
 

@@ -79,12 +79,16 @@ class WindowConfig(_Strict):
     """Documents become overlapping windows of whole words; sizes in the encoder's tokens, special ones included."""
 
     max_tokens: int = Field(256, ge=16)
+    # In training: a larger overlap shows more pairs, and some words twice.
     overlap_tokens: int = Field(64, ge=0)
+    # Of the finished model, where windows are averaged and pairs lost at an edge are lost for good; null means the same.
+    predict_overlap_tokens: int | None = Field(None, ge=0)
 
     @model_validator(mode="after")
     def _overlap_is_smaller(self) -> WindowConfig:
-        if self.overlap_tokens > self.max_tokens // 2:
-            raise ValueError("overlap_tokens: expected at most half of max_tokens")
+        for name in ("overlap_tokens", "predict_overlap_tokens"):
+            if (getattr(self, name) or 0) > self.max_tokens // 2:
+                raise ValueError(f"{name}: expected at most half of max_tokens")
         return self
 
 

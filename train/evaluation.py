@@ -35,7 +35,8 @@ def quick_scores(tagger: Tagger, part: Part, accelerator: Accelerator | None = N
 
 def full_scores(tagger: Tagger, part: Part, *, resamples: int, seed: int) -> tuple[dict[str, Any], list[Document]]:
     """All scores of a part with intervals and the recall ceiling, and the predictions that they are of."""
-    predicted = tagger.tag(part.documents)
+    scored = tagger.scored(part.documents)
+    predicted = tagger.decoded(scored)
     with_relations = "relations" in part.layers
     scores = score(
         part.documents,
@@ -47,7 +48,7 @@ def full_scores(tagger: Tagger, part: Part, *, resamples: int, seed: int) -> tup
         resamples=resamples,
         seed=seed,
     )
-    return {**scores, "coverage": tagger.ledger(part.documents).to_dict()}, predicted
+    return {**scores, "coverage": tagger.ledger(scored).to_dict()}, predicted
 
 
 def dictionary_scores(train: Sequence[Document], part: Part, schema: Schema, *, resamples: int, seed: int) -> dict[str, Any]:

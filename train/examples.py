@@ -78,14 +78,20 @@ class Ledger:
 
 
 def examples(
-    part: Part, tokenizer: PreTrainedTokenizerFast, config: RajnitiConfig, schema: Schema
+    part: Part,
+    tokenizer: PreTrainedTokenizerFast,
+    config: RajnitiConfig,
+    schema: Schema,
+    *,
+    overlap_tokens: int | None = None,
 ) -> tuple[list[Example], Ledger]:
-    """The windows of a part's documents with their labels, and the ledger."""
+    """The windows of a part's documents with their labels, and the ledger; by default they overlap as the model's own do."""
+    overlap = config.overlap_tokens if overlap_tokens is None else overlap_tokens
     made: list[Example] = []
     ledger = Ledger()
     for document in part.documents:
         encoded = encode_text(document.text, tokenizer)
-        windows = cut(encoded, max_tokens=config.window_tokens, overlap_tokens=config.overlap_tokens)
+        windows = cut(encoded, max_tokens=config.window_tokens, overlap_tokens=overlap)
         made += [_example(document, encoded, window, part, config, schema) for window in windows]
         ledger.add(coverage(document, encoded, windows, config))
     return made, ledger
@@ -99,7 +105,22 @@ def coverage(
     scores: Sequence[WindowScores] | None = None,
 ) -> Ledger:
     """What of a document's gold is out of reach; with a model's `scores`, also what it pruned from the candidates."""
+    mentions, relations = out_of_reach(document, encoded, windows, config, scores)
     ledger = Ledger()
+    ledger.counts.update({"mentions": len(document.mentions), "relations": len(document.relations)})
+    ledger.counts.update(f"mentions.{reason}" for reason in mentions.values())
+    ledger.counts.update(f"relations.{reason}" for reason in relations.values())
+    return ledger
+
+
+def out_of_reach(
+    document: Document,
+    encoded: EncodedText,
+    windows: Sequence[Window],
+    config: RajnitiConfig,
+    scores: Sequence[WindowScores] | None = None,
+) -> tuple[dict[str, str], dict[int, str]]:
+    """Why a gold mention (by id) or relation (by its place in the document) cannot be found, for each that cannot."""
     at = {m.id: span for m in document.mentions if (span := _word_span(m, encoded)) is not None}
     lost: dict[str, str] = {}
     for m in document.mentions:
@@ -109,20 +130,18 @@ def coverage(
             lost[m.id] = "span_width"
         elif not any(_inside(at[m.id], w) for w in windows):
             lost[m.id] = "window_edge"
-    ledger.counts["mentions"] += len(document.mentions)
-    ledger.counts.update(f"mentions.{reason}" for reason in lost.values())
-    for r in document.relations:
-        ledger.counts["relations"] += 1
+    relations: dict[int, str] = {}
+    for i, r in enumerate(document.relations):
         reason = lost.get(r.head) or lost.get(r.tail)
         if reason is None:
-            together = [i for i, w in enumerate(windows) if _inside(at[r.head], w) and _inside(at[r.tail], w)]
+            together = [k for k, w in enumerate(windows) if _inside(at[r.head], w) and _inside(at[r.tail], w)]
             if not together:
                 reason = "window_edge"
-            elif scores is not None and not any(_kept(scores[i], (at[r.head], at[r.tail]), config) for i in together):
+            elif scores is not None and not any(_kept(scores[k], (at[r.head], at[r.tail]), config) for k in together):
                 reason = "pruning"
         if reason:
-            ledger.counts[f"relations.{reason}"] += 1
-    return ledger
+            relations[i] = reason
+    return lost, relations
 
 
 def _kept(scores: WindowScores, spans: Sequence[tuple[int, int]], config: RajnitiConfig) -> bool:

@@ -10,8 +10,8 @@ from typing import Any
 from train.corpora import jsonl
 from train.document import Document
 from train.files import atomic_folder
-from train.schema import Schema
 from train.scoring import headline
+from train.tagger import Tagger
 
 # Headline scores: what people call them, and where their intervals stand.
 ROWS = {
@@ -47,16 +47,23 @@ def summary(scores: Mapping[str, Any]) -> str:
 
 
 def write_report(
-    folder: Path, gold: Sequence[Document], predicted: Sequence[Document], scores: Mapping[str, Any], schema: Schema
+    folder: Path, gold: Sequence[Document], predicted: Sequence[Document], scores: Mapping[str, Any], tagger: Tagger
 ) -> None:
-    """A folder with scores.json, predictions.jsonl, and gold and predicted documents side by side as HTML pages."""
-    from train.views import to_html
+    """A folder with scores.json, predictions.jsonl, gold and predicted documents as HTML pages, and errors by their cause."""
+    from train.causes import relation_errors, to_markdown
+    from train.views import errors_to_html, to_html
 
+    schema = tagger.schema
+    reach = tagger.unreachable(tagger.scored(gold))
+    errors = [e for g, p, lost in zip(gold, predicted, reach, strict=True) for e in relation_errors(g, p, schema, lost)]
+    totals = {"gold": sum(len(d.relations) for d in gold), "predicted": sum(len(d.relations) for d in predicted)}
     with atomic_folder(folder) as temporary:
         (temporary / "scores.json").write_text(json.dumps(scores, ensure_ascii=False, indent=1), encoding="utf-8")
         (temporary / "scores.txt").write_text(summary(scores) + "\n", encoding="utf-8")
         jsonl.write(temporary / "predictions.jsonl", predicted)
         (temporary / "predicted.html").write_text(to_html(predicted, schema), encoding="utf-8")
+        (temporary / "errors.md").write_text(to_markdown(errors, **totals), encoding="utf-8")
+        (temporary / "errors.html").write_text(errors_to_html(errors, **totals), encoding="utf-8")
         (temporary / "gold.html").write_text(to_html(gold, schema), encoding="utf-8")
 
 

@@ -54,7 +54,7 @@ def train(config: RunConfig) -> None:
         model, tokenizer = build(config, schema)
     _check_parts(parts)
     model.config.nestings = nestings(parts["train"])
-    made, ledger = _examples(parts["train"], tokenizer, model.config, schema)
+    made, ledger = _examples(parts["train"], tokenizer, model.config, schema, config.windows.overlap_tokens)
     accelerator.print(f"train: {ledger}")
     tagger = Tagger(model, tokenizer, schema)
 
@@ -120,11 +120,13 @@ def nestings(parts: Sequence[Part]) -> list[list[str]]:
     return [list(pair) for pair in sorted(found)]
 
 
-def _examples(parts: Sequence[Part], tokenizer: Any, model_config: Any, schema: Schema) -> tuple[list[Example], Ledger]:
+def _examples(
+    parts: Sequence[Part], tokenizer: Any, model_config: Any, schema: Schema, overlap_tokens: int
+) -> tuple[list[Example], Ledger]:
     made: list[Example] = []
     total = Ledger()
     for part in parts:
-        of_part, ledger = examples(part, tokenizer, model_config, schema)
+        of_part, ledger = examples(part, tokenizer, model_config, schema, overlap_tokens=overlap_tokens)
         made += of_part
         total.add(ledger)
     return made, total

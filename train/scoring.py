@@ -110,6 +110,16 @@ def score(
     return result | {"intervals": intervals(counts, resamples=resamples, seed=seed), "documents": len(pairs)}
 
 
+def document_counts(gold: Sequence[Document], predicted: Sequence[Document], schema: Schema) -> dict[str, Counts]:
+    """The counts behind each score of all layers, each of shape (documents, m, 4), in the order of gold."""
+    counts: dict[str, Counts] = {}
+    pairs, kept = _paired(gold, predicted, "predictions"), list(schema.mentions)
+    _score_mentions(pairs, schema, kept, counts)
+    _score_relations(pairs, None, schema, kept, counts)
+    _score_identities(pairs, schema, kept, counts)
+    return counts
+
+
 def headline(scores: Mapping[str, Any]) -> dict[str, float]:
     """The few numbers to watch, flat, of a result of `score`; scores of layers that it lacks are left out."""
     return {name: value for name, path in _HEADLINE.items() if (value := _at(scores, path)) is not None}

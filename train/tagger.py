@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from train.corpora import jsonl
 from train.document import Document
 from train.errors import InputError
-from train.examples import Ledger, coverage
+from train.examples import Ledger, coverage, out_of_reach
 from train.model.configuration_rajniti import RajnitiConfig
 from train.model.decoding import WindowScores, decode
 from train.model.modeling_rajniti import RajnitiModel
@@ -97,12 +97,14 @@ class Tagger:
         found = self.model.tag([d.text for d in documents], self.tokenizer, batch_tokens=self.batch_tokens, given=given)
         return [_annotated(d, data) for d, data in zip(documents, found, strict=True)]
 
-    def ledger(self, documents: Iterable[Document]) -> Ledger:
+    def unreachable(self, scored: Iterable[Scored]) -> list[dict[int, str]]:
+        """For each document, why gold relations (by their place) were out of reach: window edges, span width, pruning."""
+        return [out_of_reach(d, encoded, [s.window for s in scores], self.config, scores)[1] for d, encoded, scores in scored]
+
+    def ledger(self, scored: Iterable[Scored]) -> Ledger:
         """What of the documents' gold this model cannot reach, pruned candidates included."""
         total = Ledger()
-        for document in documents:
-            encoded = encode_text(document.text, self.tokenizer)
-            scores = score_windows(self.model, self.tokenizer, [encoded], batch_tokens=self.batch_tokens)[0]
+        for document, encoded, scores in scored:
             total.add(coverage(document, encoded, [s.window for s in scores], self.config, scores))
         return total
 

@@ -16,12 +16,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from train.causes import CAUSES, RelationError, counts
 from train.document import Document, Mention, Relation
 from train.errors import InputError
 from train.model.bangla import sentences
 from train.schema import Schema
 
 TEMPLATE = Path(__file__).with_name("templates") / "document.html"
+ERRORS = TEMPLATE.with_name("errors.html")
 
 
 def to_table(document: Document, schema: Schema) -> str:
@@ -94,11 +96,13 @@ def _by_entity(document: Document) -> list[list[Mention]]:
     return list(groups.values())
 
 
-def to_html(documents: Sequence[Document], schema: Schema) -> str:
-    """One page for all documents, with styles and script inside, that reaches for no network.
+def errors_to_html(errors: Sequence[RelationError], *, gold: int, predicted: int) -> str:
+    """One page of all errors by cause, each with its sentence, of so many gold and predicted relations."""
+    by_cause = {cause: [e for e in errors if e.cause == cause] for cause in CAUSES}
+    return _template(ERRORS).render(causes=CAUSES, by_cause=by_cause, table=counts(errors), gold=gold, predicted=predicted)
 
-    Raises InputError if a document breaks the schema.
-    """
+
+def _template(path: Path) -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -106,7 +110,15 @@ def to_html(documents: Sequence[Document], schema: Schema) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return environment.from_string(path.read_text(encoding="utf-8"))
+
+
+def to_html(documents: Sequence[Document], schema: Schema) -> str:
+    """One page for all documents, with styles and script inside, that reaches for no network.
+
+    Raises InputError if a document breaks the schema.
+    """
+    template = _template(TEMPLATE)
     views = [_DocumentView(document, schema, number).context() for number, document in enumerate(documents)]
     used = {m.type for document in documents for m in document.mentions}
     return template.render(

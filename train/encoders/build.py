@@ -95,6 +95,10 @@ def load_encoder(folder: Path, encoder_config: Any) -> Any:
     return encoder
 
 
+def _either(value: int | None, default: int) -> int:
+    return default if value is None else value
+
+
 def _model_config(config: RunConfig, schema: Schema, encoder_config: Any, source: dict[str, Any]) -> RajnitiConfig:
     loss = config.loss
     return RajnitiConfig(
@@ -106,7 +110,7 @@ def _model_config(config: RunConfig, schema: Schema, encoder_config: Any, source
         candidate_ratio=config.heads.candidate_ratio,
         max_candidates=config.heads.max_candidates,
         window_tokens=config.windows.max_tokens,
-        overlap_tokens=config.windows.overlap_tokens,
+        overlap_tokens=_either(config.windows.predict_overlap_tokens, config.windows.overlap_tokens),
         loss_weights={
             "mentions": loss.mentions,
             "relations": loss.relations,

@@ -34,7 +34,6 @@ class RajnitiConfig(PreTrainedConfig):
         overlap_tokens: int = 64,
         mention_threshold: float = 0.5,
         relation_threshold: float = 0.5,
-        relation_thresholds: dict[str, float] | None = None,
         identity_threshold: float = 0.5,
         nestings: list[list[str]] | None = None,
         loss_weights: dict[str, float] | None = None,
@@ -61,7 +60,6 @@ class RajnitiConfig(PreTrainedConfig):
         self.overlap_tokens = overlap_tokens
         self.mention_threshold = mention_threshold
         self.relation_threshold = relation_threshold
-        self.relation_thresholds = relation_thresholds or {}
         self.identity_threshold = identity_threshold
         self.nestings = nestings
         self.loss_weights = loss_weights or {}

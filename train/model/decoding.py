@@ -133,9 +133,6 @@ class _PairScores:
         """(head, tail, relation, status, score) by indices; the score is that of the whole triple, mentions included."""
         allowed = np.array(self.config.allowed_pairs(), dtype=bool)
         symmetric = np.array(self.config.symmetric_relations(), dtype=bool)
-        thresholds = np.array(
-            [self.config.relation_thresholds.get(name, self.config.relation_threshold) for name in self.config.relation_types]
-        )
         means = {pair: np.mean(values, axis=0) for pair, values in self._relations.items()}
         found = []
         for (i, j), mean in means.items():
@@ -144,7 +141,7 @@ class _PairScores:
             either = symmetric & fits & allowed[:, tail.type, head.type]
             mean = np.where(either, (mean + means[j, i]) / 2, mean)
             confidence = mean * (head.score * tail.score)
-            for r in np.flatnonzero(fits & (confidence >= thresholds)):
+            for r in np.flatnonzero(fits & (confidence >= self.config.relation_threshold)):
                 if either[r] and i > j:
                     continue
                 statuses = np.mean(self._statuses[i, j], axis=0)
