@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from train.document import Document, Mention, Relation
 from train.model.bangla import sentences
 from train.schema import Schema
+from train.scoring import relation_keys
 
 # What each cause means; in the order in which they are tried.
 CAUSES = {
@@ -59,8 +60,7 @@ def relation_errors(
     """
     ours, theirs = _Side(gold, schema), _Side(predicted, schema)
     errors = []
-    for i, r in enumerate(gold.relations):
-        key = ours.key(r)
+    for i, (r, key) in enumerate(zip(gold.relations, ours.keys, strict=True)):
         if key not in theirs.status:
             cause = _cause(r, ours, theirs, "mention missed", _REACH.get((unreachable or {}).get(i, "")), "not found")
             errors.append(ours.error(r, "missed", cause))
@@ -68,8 +68,8 @@ def relation_errors(
             errors.append(ours.error(r, "status", "status"))
     errors += [
         theirs.error(r, "wrong", _cause(r, theirs, ours, "mention spurious", None, "spurious co-occurrence"))
-        for r in predicted.relations
-        if theirs.key(r) not in ours.status
+        for r, key in zip(predicted.relations, theirs.keys, strict=True)
+        if key not in ours.status
     ]
     return errors
 
@@ -86,20 +86,15 @@ class _Side:
     """One annotation of a document, looked at by position."""
 
     def __init__(self, document: Document, schema: Schema):
-        self.document, self.schema = document, schema
+        self.document = document
         self.at = document.mention_by_id()
         self.spans = {_span(m) for m in document.mentions}
-        self.status = {self.key(r): r.status for r in reversed(document.relations)}
+        self.keys = relation_keys(document, schema)
+        self.status = {key: r.status for key, r in reversed([*zip(self.keys, document.relations, strict=True)])}
         self.pairs = {(_span(self.at[r.head]), _span(self.at[r.tail])): r.type for r in document.relations}
 
     def ends(self, r: Relation) -> tuple[_Span, _Span]:
         return _span(self.at[r.head]), _span(self.at[r.tail])
-
-    def key(self, r: Relation) -> tuple[str, _Span, _Span]:
-        head, tail = self.ends(r)
-        if self.schema.relations[r.type].either_order(head[2], tail[2]):
-            head, tail = sorted((head, tail))
-        return r.type, head, tail
 
     def error(self, r: Relation, side: str, cause: str) -> RelationError:
         head, tail = self.at[r.head], self.at[r.tail]

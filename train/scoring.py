@@ -242,15 +242,26 @@ def _relations(document: Document, schema: Schema, kept: Collection[str]) -> dic
             raise InputError(f"document {document.id!r}: relation label {label} is not in schema {schema.name!r}")
         if missing := {r.head, r.tail} - ends.keys():
             raise InputError(f"document {document.id!r}: relation end {min(missing)!r} is not among the mentions")
-        head, tail = ends[r.head], ends[r.tail]
-        if head[2] not in kept or tail[2] not in kept:
-            continue
-        relation = schema.relations[r.type]
-        # A relation that the schema refuses is not forgiven by reading it the other way round.
-        if relation.allows(head[2], tail[2]) and relation.either_order(head[2], tail[2]):
-            head, tail = sorted((head, tail))
-        statuses.setdefault((r.type, head, tail), r.status)
+        if ends[r.head][2] in kept and ends[r.tail][2] in kept:
+            statuses.setdefault(_key(r.type, ends[r.head], ends[r.tail], schema), r.status)
     return statuses
+
+
+def relation_keys(document: Document, schema: Schema) -> list[tuple[str, tuple[int, int, str], tuple[int, int, str]]]:
+    """What makes each relation of a document the same as another's under strict scoring, in the document's order.
+
+    A key is the relation type, then (start, end, mention type) of head and tail, sorted where the order does not count.
+    """
+    ends = {m.id: (m.start, m.end, m.type) for m in document.mentions}
+    return [_key(r.type, ends[r.head], ends[r.tail], schema) for r in document.relations]
+
+
+def _key(type_: str, head: _End, tail: _End, schema: Schema) -> _Relation:
+    relation = schema.relations[type_]
+    # A relation that the schema refuses is not forgiven by reading it the other way round.
+    if relation.allows(head[2], tail[2]) and relation.either_order(head[2], tail[2]):
+        head, tail = sorted((head, tail))
+    return type_, head, tail
 
 
 def _relation_types(relations: Iterable[_Relation]) -> _Keys:

@@ -9,14 +9,13 @@ bundled test split) and lost more in micro F1 (0.502 to 0.486).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
 from train.corpora.load import Part
 from train.document import Document
 from train.schema import Schema
-from train.scoring import score
+from train.scoring import relation_keys, score
 from train.tagger import Scored, Tagger
 
 MENTION_GRID = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
@@ -47,21 +46,9 @@ def _best_mention_threshold(tagger: Tagger, part: Part, scored: Sequence[Scored]
 def _confidences(part: Part, predicted: Sequence[Document], schema: Schema) -> Iterable[tuple[float, bool]]:
     """The confidence of each predicted relation, and whether it is right."""
     for gold, ours in zip(part.documents, predicted, strict=True):
-        right = set(_keys(gold, schema))
-        for r, key in zip(ours.relations, _keys(ours, schema), strict=True):
+        right = set(relation_keys(gold, schema))
+        for r, key in zip(ours.relations, relation_keys(ours, schema), strict=True):
             yield r.score or 0.0, key in right
-
-
-def _keys(document: Document, schema: Schema) -> list[tuple[Any, ...]]:
-    """Each relation by type and by position and type of its mentions, in the order of the document."""
-    at = document.mention_by_id()
-    keys: list[tuple[Any, ...]] = []
-    for r in document.relations:
-        ends = [(m.start, m.end, m.type) for m in (at[r.head], at[r.tail])]
-        if schema.relations[r.type].either_order(ends[0][2], ends[1][2]):
-            ends.sort()
-        keys.append((r.type, *ends))
-    return keys
 
 
 def _best(gold: int, confidences: Sequence[tuple[float, bool]]) -> float:
