@@ -4,8 +4,8 @@ python scripts/bench_learning_curve.py configs/quickstart.yaml --out runs/curve
 python scripts/bench_learning_curve.py configs/quickstart.yaml --out runs/curve --jobs 2   # two runs at once, a core each
 
 Each share is drawn by the seed and lies within the next larger one; epochs are the config's, so a smaller share also means
-fewer steps. Finished runs in --out are not trained again. Values are means and standard deviations over the seeds. The last
-line is one line of JSON. Results stand in train/corpora/bundled/README.md.
+fewer steps. Finished runs in --out are not trained again, so --out is for one config alone. Values are means and standard
+deviations over the seeds. The last line is one line of JSON. Results stand in train/corpora/bundled/README.md.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -44,6 +45,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[13, 14, 15])
     parser.add_argument("--jobs", type=int, default=1, help="runs at once; the cores are shared out")
     arguments = parser.parse_args()
+    if arguments.jobs < 1:
+        raise InputError(f"--jobs: expected 1 or more, got {arguments.jobs}")
     threads = max(1, (os.cpu_count() or 1) // arguments.jobs)
     plan = [(share, seed) for seed in arguments.seeds for share in sorted(arguments.shares, reverse=True)]
     with ThreadPoolExecutor(arguments.jobs) as pool:
@@ -62,12 +65,15 @@ def train(arguments: argparse.Namespace, *, share: float, seed: int, threads: in
     """One run, and its scores on the test split of the first source."""
     folder = arguments.out / f"share-{share:g}-seed-{seed}"
     if not (folder / "scores.json").exists():
+        if folder.exists():
+            shutil.rmtree(folder)  # a run that was interrupted
         changes = [f"output_dir={folder}", f"seed={seed}", f"sources.0.share={share}", "trackers=[]", *arguments.override]
         command = [sys.executable, str(HERE / "train.py"), arguments.config, *changes]
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)
         if done.returncode:
-            raise InputError(f"{folder}: training failed: {done.stderr.strip().splitlines()[-1]}")
+            last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+            raise InputError(f"{folder}: training failed: {last}")
     scores, facts = (json.loads((folder / name).read_text(encoding="utf-8")) for name in ("scores.json", "run.json"))
     test = next(iter(scores["test"].values()))
     result: dict[str, Any] = {"documents": sum(part["documents"] for part in facts["data"]["train"].values())}

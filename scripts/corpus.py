@@ -48,7 +48,7 @@ def main() -> None:
 def check(arguments: argparse.Namespace, schema: Schema) -> None:
     from train.corpora.validation import validate
 
-    parts = {name: part for path in arguments.paths for name, part in formats.read_parts(path, schema).items()}
+    parts = {f"{path}: {name}": part for path in arguments.paths for name, part in formats.read_parts(path, schema).items()}
     found = validate(parts, schema)
     for finding in found:
         print(finding)
@@ -67,9 +67,9 @@ def stats(arguments: argparse.Namespace, schema: Schema) -> None:
         print(f"\n{layer:<20}" + "".join(f"{split:>12}" for split in parts))
         for name, found in table.items():
             print(f"{name:<20}" + "".join(f"{found[split]:>12,}" for split in parts))
-    texts = [d.text for part in parts.values() for d in part]
-    others = [d.text for d in read_articles([arguments.against])] if arguments.against else None
-    ours, theirs = statistics.text_figures(texts), statistics.text_figures(others) if others else {}
+    ours = statistics.text_figures([d.text for part in parts.values() for d in part], arguments.path)
+    others = [d.text for d in read_articles([arguments.against])] if arguments.against else []
+    theirs = statistics.text_figures(others, arguments.against) if arguments.against else {}
     print(f"\n{'texts':<36}{'here':>10}" + (f"{'there':>10}{'ratio':>8}" if theirs else ""))
     for name, value in ours.items():
         other = f"{theirs[name]:>10.1f}{value / theirs[name]:>8.2f}" if theirs.get(name) else ""
@@ -87,7 +87,7 @@ def agree(arguments: argparse.Namespace, schema: Schema) -> None:
     first, second = formats.read(arguments.first, schema), formats.read(arguments.second, schema)
     found = agreement(first, second, schema)
     if arguments.list:
-        for line in disagreements(first, second):
+        for line in disagreements(first, second, schema):
             print(line)
     for name, value in found.items():
         if name != "scores":

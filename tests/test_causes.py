@@ -10,6 +10,7 @@ from train.causes import CAUSES, relation_errors, to_markdown
 from train.compare import compare, to_text
 from train.corpora import inline
 from train.document import Document, Relation
+from train.errors import InputError
 from train.schema import Schema
 from train.views import errors_to_html
 
@@ -70,6 +71,13 @@ def test_pairs_of_right_mentions_fail_by_direction_label_absence_or_invention(go
     assert causes(gold, added, schema) == [("wrong", "meets", "spurious co-occurrence")]
 
 
+def test_a_second_relation_of_a_pair_is_judged_by_itself(gold: Document, schema: Schema) -> None:
+    urges, visits = gold.relations
+    both = replace(gold, relations=(urges, replace(urges, type="criticizes"), visits))
+    assert causes(both, gold, schema) == [("missed", "criticizes", "not found")]
+    assert causes(gold, both, schema) == [("wrong", "criticizes", "spurious co-occurrence")]
+
+
 def test_what_windows_and_pruning_put_out_of_reach_is_said(gold: Document, schema: Schema) -> None:
     none = replace(gold, relations=())
     assert causes(gold, none, schema, unreachable={0: "pruning", 1: "window_edge"}) == [
@@ -104,10 +112,15 @@ def test_a_difference_that_all_documents_share_is_sure_and_none_is_none(gold: Do
     assert row["first"] == 1
     assert row["difference"] == pytest.approx(1 - 6 / 7)
     assert row["interval"][0] > 0
-    assert row["p"] < 0.01
+    assert 0 < row["p"] < 0.01
     same = compare(several, worse, worse, schema, resamples=200)["relations.strict.f1"]
     assert (same["difference"], same["interval"], same["p"]) == (0, [0, 0], 1)
     assert "mentions.strict.f1" in to_text(found)
+
+
+def test_a_comparison_needs_resamples(gold: Document, schema: Schema) -> None:
+    with pytest.raises(InputError, match="a comparison needs 1 or more, got 0"):
+        compare([gold], [gold], [gold], schema, resamples=0)
 
 
 def test_a_difference_in_one_document_of_many_is_not_sure(gold: Document, schema: Schema) -> None:

@@ -12,7 +12,7 @@ import pytest
 from train.corpora import label_studio
 from train.corpora.jsonl import read
 from train.corpora.load import BUNDLED
-from train.document import Document, Relation
+from train.document import Document, Entity, Mention, Relation
 from train.errors import InputError
 from train.schema import Schema
 
@@ -65,12 +65,12 @@ def test_offsets_in_utf16_units_are_read_too(tmp_path: Path, schema: Schema) -> 
 @pytest.mark.parametrize(
     ("result", "message"),
     [
-        ([region("a", "চীনের", "TEAM")], r"task 0: mentions\[0\]\.type: unknown type 'TEAM'"),
-        ([region("a", "চীনের", "GPE", units=3)], r"task 0: region 'a': the text at \d+:\d+ is not 'চীনের'"),
+        ([region("a", "চীনের", "TEAM")], r"task 7: mentions\[0\]\.type: unknown type 'TEAM'"),
+        ([region("a", "চীনের", "GPE", units=3)], r"task 7: region 'a': the text at \d+:\d+ is not 'চীনের'"),
         ([region("a", "চীনের", "GPE"), link("a", "zz", "same")], "'zz' is no region"),
         ([region("a", "চীনের", "GPE"), link("a", "a", "likes")], "expected one relation type and at most one status"),
         ([{"type": "choices", "value": {}}], "a result of type 'choices'"),
-        ([{"type": "labels", "id": "a"}], "not in Label Studio's JSON form: KeyError 'value'"),
+        ([{"type": "labels", "id": "a"}], "task 7: not in Label Studio's full JSON form: no 'value'"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_task_and_field(tmp_path: Path, schema: Schema, result: list, message: str) -> None:
@@ -94,3 +94,43 @@ def test_the_interface_offers_every_label_of_the_schema(schema: Schema) -> None:
 def test_a_document_without_annotation_is_a_task_without_result(tmp_path: Path, schema: Schema) -> None:
     label_studio.write(tmp_path / "t.json", [Document("d", TEXT)], schema)
     assert label_studio.read(tmp_path / "t.json", schema) == [Document("d", TEXT)]
+
+
+def test_an_entity_survives_a_deleted_region_and_new_mentions_get_free_ids(tmp_path: Path, schema: Schema) -> None:
+    """What correcting a prediction does: the middle of a chain goes, and a mention without a note comes."""
+    text = "ঢাকা, ঢাকা ও ঢাকা; করিম।"
+    spans = [(0, 4), (6, 10), (13, 17)]
+    document = Document(
+        "d", text, tuple(Mention(f"m{i}", *span, "GPE", "e1") for i, span in enumerate(spans)), (Entity("e1", "GPE", "ঢাকা"),)
+    )
+    label_studio.write(tmp_path / "t.json", [document], schema)
+    (task,) = json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))
+    result = [r for r in task["annotations"][0]["result"] if "m1" not in (r.get("id"), r.get("from_id"), r.get("to_id"))]
+    new = {"id": "new", "type": "labels", "value": {"start": 19, "end": 23, "text": "করিম", "labels": ["PER"]}}
+    task["annotations"][0]["result"] = [*result, new]
+    (tmp_path / "t.json").write_text(json.dumps([task]), encoding="utf-8")
+    (back,) = label_studio.read(tmp_path / "t.json", schema)
+    assert [m.entity for m in back.mentions] == ["e1", "e1", "e2"]
+    assert [e.name for e in back.entities] == ["ঢাকা", "করিম"]
+
+
+def test_skipped_annotations_are_passed_over(tmp_path: Path, schema: Schema) -> None:
+    annotations = [{"was_cancelled": True, "result": [region("a", "চীনের", "GPE")]}, {"result": []}]
+    assert label_studio.read(export(tmp_path, annotations=annotations), schema)[0].mentions == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('[{"id": 3, "data": {"text": 5}}]', "task 3: text: expected a string, got 5"),
+        ('[{"id": 3, "data": {"text": "ক", "title": 5}}]', "task 3: title: expected a string"),
+        ('[{"id": 3, "text": "ক"}]', "task 3: not in Label Studio's full JSON form: no 'data'"),
+        ('[{"data": {"id": "a", "text": "ক"}}, {"data": {"id": "a", "text": "খ"}}]', "task number 2: id 'a' is used twice"),
+        ('{"data": 1}', "expected a list of tasks, got dict"),
+        ("[" * 100_000, "JSON that cannot be read"),
+    ],
+)
+def test_files_of_another_form_are_refused(tmp_path: Path, schema: Schema, content: str, message: str) -> None:
+    (tmp_path / "x.json").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        label_studio.read(tmp_path / "x.json", schema)

@@ -236,3 +236,25 @@ def test_corpus_check_ends_with_status_1_at_an_error(tmp_path: Path) -> None:
     done = script("corpus.py", "check", tmp_path / "x.csv")
     assert done.returncode == 1
     assert "x.csv: unknown form; expected .jsonl: JSON Lines" in done.stderr
+
+
+def test_corpus_check_reads_all_its_paths_and_refuses_what_is_not_there(documents, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        jsonl.write(tmp_path / name / "train.jsonl", [documents[name == "b"]])
+    done = script("corpus.py", "check", "a", "b", cwd=tmp_path)
+    assert done.stdout.splitlines()[-1].startswith("2 documents, 0 errors")
+    done = script("corpus.py", "check", "a", "nowhere", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "error: nowhere: no such file or folder\n")
+    (tmp_path / "empty.jsonl").write_text("")
+    done = script("corpus.py", "stats", "empty.jsonl", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "error: empty.jsonl: no sentences in it\n")
+
+
+def test_a_report_replaces_an_earlier_one_and_nothing_else(trained: Path, corpus_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "mine.txt").write_text("mine")
+    done = script("evaluate.py", trained, corpus_folder / "test.jsonl", "--report", tmp_path / "notes", "--resamples", 5)
+    assert done.returncode == 1
+    assert "holds something else than an earlier report" in done.stderr
+    assert (tmp_path / "notes" / "mine.txt").read_text() == "mine"

@@ -62,7 +62,7 @@ def test_text_figures_count_words_sentences_and_marks() -> None:
 def test_an_annotation_agrees_with_itself_and_differences_are_listed(document: Document, schema: Schema) -> None:
     same = agreement([document], [document], schema, resamples=10)
     assert same["mention_strict_f1"] == same["relation_strict_f1"] == same["conll_f1"] == 1
-    assert list(disagreements([document], [document])) == []
+    assert list(disagreements([document], [document], schema)) == []
     kept = tuple(m for m in document.mentions if document.surface(m) != "ঢাকায়")
     gone = {m.id for m in document.mentions} - {m.id for m in kept}
     fewer = replace(
@@ -75,11 +75,26 @@ def test_an_annotation_agrees_with_itself_and_differences_are_listed(document: D
     assert found["mention_strict_f1"] == pytest.approx(2 * 4 / 9)
     assert found["relation_strict_f1"] == pytest.approx(2 * 2 / 5)
     assert found["relation_shared_mentions_f1"] == 1
-    lines = list(disagreements([document], [fewer]))
+    lines = list(disagreements([document], [fewer], schema))
     assert lines == [
         "d-1: first only: GPE 'ঢাকায়': করিম ঢাকায় যাননি।",
         "d-1: first only: visits(করিম, ঢাকায়) negated: করিম ঢাকায় যাননি।",
     ]
+
+
+def test_symmetric_relations_agree_in_either_order_and_links_are_listed(schema: Schema) -> None:
+    text = "{করিম|k} ও {সেলিম|s} বসেন।\n{করিম|k} যান।\n"
+    head = "## d\n= k PER করিম\n= s PER সেলিম\n\n"
+    first, second = (inline.parse(head + text + f"- {pair}\n", schema) for pair in ("k@1 meets s@1", "s@1 meets k@1"))
+    assert list(disagreements(first, second, schema)) == []
+    apart = "## d\n= k PER করিম\n= s PER সেলিম\n= x PER করিম\n\n" + text.replace("{করিম|k} যান", "{করিম|x} যান")
+    third = inline.parse(apart + "- k@1 meets s@1\n", schema)
+    assert list(disagreements(first, third, schema)) == ["d: first only: 'করিম' is 'করিম' at 0: করিম যান।"]
+
+
+def test_texts_without_a_sentence_are_refused_by_name() -> None:
+    with pytest.raises(InputError, match="news: no sentences in it"):
+        statistics.text_figures(["", " "], "news")
 
 
 def test_agreement_of_different_texts_is_refused(document: Document, schema: Schema) -> None:

@@ -91,7 +91,9 @@ class _Side:
         self.spans = {_span(m) for m in document.mentions}
         self.keys = relation_keys(document, schema)
         self.status = {key: r.status for key, r in reversed([*zip(self.keys, document.relations, strict=True)])}
-        self.pairs = {(_span(self.at[r.head]), _span(self.at[r.tail])): r.type for r in document.relations}
+        self.pairs: dict[tuple[_Span, _Span], set[tuple[str, _Span, _Span]]] = {}
+        for r, key in zip(document.relations, self.keys, strict=True):
+            self.pairs.setdefault(self.ends(r), set()).add(key)
 
     def ends(self, r: Relation) -> tuple[_Span, _Span]:
         return _span(self.at[r.head]), _span(self.at[r.tail])
@@ -117,9 +119,11 @@ def _cause(r: Relation, own: _Side, other: _Side, absent: str, reach: str | None
         return "boundary" if any(f and f[:2] != end[:2] for f, end in zip(found, lacking, strict=True)) else "mention type"
     if reach is not None:
         return reach
-    if other.pairs.get((ends[1], ends[0])) == r.type:
+    turned = {key[0] for key in other.pairs.get((ends[1], ends[0]), ()) if key not in own.status}
+    straight = {key[0] for key in other.pairs.get(ends, ()) if key not in own.status}
+    if r.type in turned:
         return "direction"
-    if ends in other.pairs or (ends[1], ends[0]) in other.pairs:
+    if straight or turned:
         return "relation type"
     return last
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from train.bootstrap import LEVEL, mean_f1
 from train.document import Document
+from train.errors import InputError
 from train.schema import Schema
 from train.scoring import document_counts
 
@@ -31,6 +32,8 @@ def compare(
     `difference` is first less second with its 95 % interval; `p` is the share of resamples in which the difference is not on
     the side where it is on all documents, times two (a two-sided test), at most 1. Raises InputError as `score` does.
     """
+    if resamples < 1:
+        raise InputError(f"resamples: a comparison needs 1 or more, got {resamples}")
     sides = [document_counts(gold, predicted, schema) for predicted in (first, second)]
     draws = np.random.default_rng(seed).integers(len(gold), size=(resamples, len(gold)))
     return {name: _one(sides[0][name], sides[1][name], draws) for name in sides[0]}
@@ -40,7 +43,8 @@ def _one(first: Any, second: Any, draws: Any) -> dict[str, Any]:
     a, b = (float(mean_f1(counts.sum(axis=0))) for counts in (first, second))
     differences = np.array([float(mean_f1(first[d].sum(axis=0)) - mean_f1(second[d].sum(axis=0))) for d in draws])
     tail = (1 - LEVEL) / 2
-    other = float(np.mean(differences <= 0 if a > b else differences >= 0))
+    against = int(np.sum(differences <= 0 if a > b else differences >= 0))
+    other = (against + 1) / (len(differences) + 1)  # never quite 0 (Davison and Hinkley 1997, section 4.2)
     return {
         "first": a,
         "second": b,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from train.errors import InputError
-from train.model.bangla import is_word_edge
+from train.model.bangla import is_word_edge, words
 from train.schema import Schema
 
 
@@ -101,6 +101,8 @@ def _check_mentions(document: Document, schema: Schema) -> None:
             raise InputError(f"{where}: {m.start}:{m.end} {document.surface(m)!r} cuts a word; expected whole words")
         if document.surface(m) != document.surface(m).strip():
             raise InputError(f"{where}: {m.start}:{m.end} {document.surface(m)!r} has white space at its edge")
+        if not words(document.surface(m)):
+            raise InputError(f"{where}: {m.start}:{m.end} {document.surface(m)!r} holds no word")
         if (m.start, m.end) in spans:
             raise InputError(f"{where}: {m.start}:{m.end} {document.surface(m)!r} is annotated twice")
         spans.add((m.start, m.end))

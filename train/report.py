@@ -9,6 +9,7 @@ from typing import Any
 
 from train.corpora import jsonl
 from train.document import Document
+from train.errors import InputError
 from train.files import atomic_folder
 from train.scoring import headline
 from train.tagger import Tagger
@@ -57,6 +58,8 @@ def write_report(
     reach = tagger.unreachable(tagger.scored(gold))
     errors = [e for g, p, lost in zip(gold, predicted, reach, strict=True) for e in relation_errors(g, p, schema, lost)]
     totals = {"gold": sum(len(d.relations) for d in gold), "predicted": sum(len(d.relations) for d in predicted)}
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "scores.json").exists():
+        raise InputError(f"{folder}: holds something else than an earlier report; expected a new or empty folder")
     with atomic_folder(folder) as temporary:
         (temporary / "scores.json").write_text(json.dumps(scores, ensure_ascii=False, indent=1), encoding="utf-8")
         (temporary / "scores.txt").write_text(summary(scores) + "\n", encoding="utf-8")

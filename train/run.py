@@ -140,7 +140,8 @@ def _finish(
     progress: Progress,
     facts: dict[str, Any],
 ) -> None:
-    thresholds.fit(tagger, parts["validation"][0])
+    validation = next((p for p in parts["validation"] if "relations" in p.layers), parts["validation"][0])
+    thresholds.fit(tagger, validation)
     save_checkpoint(folder, tagger)
     scores: dict[str, Any] = {"weights_sha256": weights_hash(folder), "test": {}, "dictionary": {}}
     resamples, seed = config.evaluation.resamples, config.seed
@@ -152,7 +153,7 @@ def _finish(
         )
         scores["dictionary"][part.source] = dictionary_scores(names, part, tagger.schema, resamples=resamples, seed=seed)
         jsonl.write(folder / "predictions" / ("test.jsonl" if i == 0 else f"test-{i + 1}.jsonl"), predicted)
-    scores["validation"] = progress.evaluations[-1] if progress.evaluations else {}
+    scores["validation"] = quick_scores(tagger, validation)
     for name, data in ((SCORES, scores), (RUN, facts)):
         with atomic_write(folder / name) as file:
             json.dump(data, file, ensure_ascii=False, indent=1)

@@ -66,8 +66,8 @@ class Schema:
         path = Path(path)
         try:
             data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such schema file") from None
+        except OSError as error:
+            raise InputError(f"{path}: no such schema file: {error.strerror}") from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: not valid UTF-8 YAML: {' '.join(str(error).split())}") from None
         return cls.from_dict(data, source=str(path))

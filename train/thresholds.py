@@ -26,10 +26,10 @@ def fit(tagger: Tagger, part: Part) -> None:
     """Set the mention threshold and that of relations, which cuts the confidence of whole triples, by F1 on the part."""
     scored = tagger.scored(part.documents)
     tagger.config.mention_threshold = _best_mention_threshold(tagger, part, scored)
-    if "relations" in part.layers:
+    gold = sum(len(d.relations) for d in part.documents)
+    if "relations" in part.layers and gold:
         tagger.config.relation_threshold = min(RELATION_GRID)
-        confidences = list(_confidences(part, tagger.decoded(scored), tagger.schema))
-        tagger.config.relation_threshold = _best(sum(len(d.relations) for d in part.documents), confidences)
+        tagger.config.relation_threshold = _best(gold, list(_confidences(part, tagger.decoded(scored), tagger.schema)))
 
 
 def _best_mention_threshold(tagger: Tagger, part: Part, scored: Sequence[Scored]) -> float:
@@ -48,7 +48,8 @@ def _confidences(part: Part, predicted: Sequence[Document], schema: Schema) -> I
     for gold, ours in zip(part.documents, predicted, strict=True):
         right = set(relation_keys(gold, schema))
         for r, key in zip(ours.relations, relation_keys(ours, schema), strict=True):
-            yield r.score or 0.0, key in right
+            if part.types is None or {key[1][2], key[2][2]} <= set(part.types):  # the source says nothing of others
+                yield r.score or 0.0, key in right
 
 
 def _best(gold: int, confidences: Sequence[tuple[float, bool]]) -> float:

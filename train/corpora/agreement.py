@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from train.document import Document
+from train.document import Document, Mention
 from train.model.bangla import sentences
 from train.schema import Schema
-from train.scoring import headline, score
+from train.scoring import headline, relation_keys, score
 
 
 def agreement(
@@ -24,7 +24,7 @@ def agreement(
     """
     scores = score(first, second, schema, resamples=resamples)
     shared = [_between_shared(a, b) for a, b in _pairs(first, second)]
-    common = score([a for a, _ in shared], [b for _, b in shared], schema, layers=("relations",), resamples=resamples)
+    common = score([a for a, _ in shared], [b for _, b in shared], schema, layers=("relations",), resamples=0)
     return {
         **headline(scores),
         "relation_shared_mentions_f1": common["relations"]["strict"]["micro"]["f1"],
@@ -33,25 +33,33 @@ def agreement(
     }
 
 
-def disagreements(first: Sequence[Document], second: Sequence[Document]) -> Iterator[str]:
-    """A line for each mention and relation that only one of the two has, and each status that differs."""
+def disagreements(first: Sequence[Document], second: Sequence[Document], schema: Schema) -> Iterator[str]:
+    """A line for each mention, link between mentions and relation that only one has, and each status that differs.
+
+    A link joins a mention to the one before it of its entity, where both annotations have both of these mentions.
+    """
     for a, b in _pairs(first, second):
-        ours, theirs = _facts(a), _facts(b)
+        marked = [{(m.start, m.end) for m in d.mentions} for d in (a, b)]
+        ours, theirs = (_facts(d, schema, marked[0] & marked[1]) for d in (a, b))
         for place, fact in sorted(set(ours.items()) ^ set(theirs.items()), key=lambda item: (item[0][0], str(item))):
             side = "first" if ours.get(place) == fact else "second"
             yield f"{a.id}: {side} only: {fact}: {_context(a, place[0])}"
 
 
-def _facts(document: Document) -> dict[tuple[Any, ...], str]:
-    """What is stated, by its place: (offset, kind, …)."""
-    at = document.mention_by_id()
+def _facts(document: Document, schema: Schema, shared: set[tuple[int, int]]) -> dict[tuple[Any, ...], str]:
+    """What is stated, by its place: (offset, …)."""
     facts: dict[tuple[Any, ...], str] = {}
-    for m in document.mentions:
+    last: dict[str, Mention] = {}
+    for m in sorted(document.mentions, key=lambda m: m.start):
         facts[m.start, "mention", m.end] = f"{m.type} {document.surface(m)!r}"
-    for r in document.relations:
-        head, tail = at[r.head], at[r.tail]
-        place = (max(head.start, tail.start), r.type, head.start, head.end, tail.start, tail.end)
-        facts[place] = f"{r.type}({document.surface(head)}, {document.surface(tail)}) {r.status}"
+        if m.entity is not None and (m.start, m.end) in shared:
+            if before := last.get(m.entity):
+                link = f"{document.surface(m)!r} is {document.surface(before)!r} at {before.start}"
+                facts[m.start, "link", m.end] = link
+            last[m.entity] = m
+    for r, key in zip(document.relations, relation_keys(document, schema), strict=True):
+        names = ", ".join(document.text[start:end] for start, end, _ in key[1:])
+        facts[max(start for start, *_ in key[1:]), *key] = f"{r.type}({names}) {r.status}"
     return facts
 
 

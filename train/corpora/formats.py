@@ -1,4 +1,4 @@
-"""Annotated documents in any form that the project reads and writes, by what a path looks like."""
+"""Annotated documents in the forms that hold all layers, by what a path looks like."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from train.files import atomic_write, read_text
 from train.schema import Schema
 
 FORMS = """.jsonl: JSON Lines; .txt: inline markup; .json: Label Studio; a folder with .ann files: brat;
-a folder with train, validation and test .jsonl: a corpus in splits"""
+a folder with train, validation and test (.jsonl or brat folders): a corpus in splits"""
+SPLITS = ("train", "validation", "test")
 
 
 def read_parts(path: str | Path, schema: Schema) -> dict[str, list[Document]]:
@@ -21,14 +22,22 @@ def read_parts(path: str | Path, schema: Schema) -> dict[str, list[Document]]:
     Raises InputError that names the file, and what was expected where the path has none of the known forms.
     """
     path = Path(path)
-    if path.is_dir() and (splits := [p for s in ("train", "validation", "test") if (p := path / f"{s}.jsonl").exists()]):
-        return {p.stem: jsonl.read(p, schema) for p in splits}
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    splits = {s: p for s in SPLITS for p in (path / f"{s}.jsonl", path / s) if path.is_dir() and p.exists()}
+    if splits:
+        return {split: _read(p, schema) for split, p in splits.items()}
     return {str(path): _read(path, schema)}
 
 
 def read(path: str | Path, schema: Schema) -> list[Document]:
-    """All documents at a path; see read_parts."""
-    return [d for documents in read_parts(path, schema).values() for d in documents]
+    """All documents at a path, see read_parts; raises InputError if two of them have one id."""
+    found: dict[str | int, Document] = {}
+    for document in (d for documents in read_parts(path, schema).values() for d in documents):
+        if document.id in found:
+            raise InputError(f"{path}: id {document.id!r} is used twice")
+        found[document.id] = document
+    return list(found.values())
 
 
 def _read(path: Path, schema: Schema) -> list[Document]:
@@ -53,7 +62,7 @@ def write(path: str | Path, documents: Sequence[Document], schema: Schema) -> No
             file.write(inline.write(documents, schema))
     elif path.suffix == ".json":
         label_studio.write(path, documents, schema)
-    elif path.suffix == "":
+    elif path.suffix == "" and str(path) != "-":
         brat.write(path, documents, schema)
     else:
         raise _unknown(path)

@@ -3,7 +3,7 @@
 One task a document: `data` holds its text, id, title, date, topic and the order of its entities; the first annotation
 (else the first prediction) holds a region of type "labels" for each mention and a "relation" for each relation, whose
 labels are the type and, where it is not the schema's default, the status. Mentions of one entity are chained by relations
-labelled SAME; a region's `meta.text` holds "entity=… name=…" as the entity's id and name, on its first mention.
+labelled SAME; each region's `meta.text` holds "entity=… name=…", which joins mentions too.
 `interface` is the project's labelling configuration. Label Studio counts UTF-16 units where a text holds characters beyond
 U+FFFF; both are read, by what a region says that its text is.
 """
@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+from train.corpora import jsonl
 from train.document import Document, Entity, Mention, Relation
 from train.errors import InputError
 from train.files import atomic_write, read_text
@@ -27,7 +30,10 @@ _META = ("id", "title", "date", "topic")
 
 
 def write(path: str | Path, documents: Iterable[Document], schema: Schema) -> None:
-    """Write tasks that Label Studio imports and `read` gives equal documents back from."""
+    """Write tasks that Label Studio imports; `read` gives the documents back without scores and unknown fields.
+
+    A mention without an entity comes back with one of its own.
+    """
     tasks = [_task(document, schema) for document in documents]
     with atomic_write(path) as file:
         json.dump(tasks, file, ensure_ascii=False, indent=1)
@@ -40,20 +46,20 @@ def read(path: str | Path, schema: Schema) -> list[Document]:
         tasks = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: JSON that cannot be read: {error}") from None
     if not isinstance(tasks, list):
         raise InputError(f"{path}: expected a list of tasks, got {type(tasks).__name__}")
-    documents = []
+    documents: list[Document] = []
     for number, task in enumerate(tasks):
-        where = f"{path}: task {number}"
+        where = f"{path}: task {task['id'] if isinstance(task, dict) and 'id' in task else f'number {number + 1}'}"
         try:
-            document = _document(task, number, schema, where)
-            document.check(schema)
+            documents.append(_document(task, number, schema, where))
         except (KeyError, TypeError, AttributeError, IndexError) as error:
-            raise InputError(f"{where}: not in Label Studio's JSON form: {type(error).__name__} {error}") from None
-        except InputError as error:
-            message = str(error)
-            raise InputError(message if message.startswith(where) else f"{where}: {message}") from None
-        documents.append(document)
+            lacks = f"no {error}" if isinstance(error, KeyError) else str(error)
+            raise InputError(f"{where}: not in Label Studio's full JSON form: {lacks}") from None
+        if documents[-1].id in {d.id for d in documents[:-1]}:
+            raise InputError(f"{where}: id {documents[-1].id!r} is used twice")
     return documents
 
 
@@ -83,7 +89,7 @@ def _task(document: Document, schema: Schema) -> dict[str, Any]:
             "to_name": "text",
             "value": {"start": m.start, "end": m.end, "text": document.surface(m), "labels": [m.type]},
         }
-        if m.entity is not None and m.entity not in last:
+        if m.entity is not None:  # on each mention, so that one deleted there does not tear the entity apart
             region["meta"] = {"text": [f"entity={m.entity} name={entities[m.entity].name}"]}
         result.append(region)
         if m.entity is not None:
@@ -102,27 +108,44 @@ def _relation(head: str, tail: str, labels: list[str]) -> dict[str, Any]:
 
 
 def _document(task: Mapping[str, Any], number: int, schema: Schema, where: str) -> Document:
+    """Built through the JSON Lines form, whose reader checks every field's type."""
     data = task["data"]
-    given = task.get("annotations") or task.get("predictions") or [{"result": []}]
-    result = given[0]["result"]
-    regions = [r for r in result if r["type"] == "labels"]
-    mentions = [_mention(region, data["text"], where) for region in regions]
-    links = [r for r in result if r["type"] == "relation"]
+    kept = [a for a in task.get("annotations") or [] if not a.get("was_cancelled")]
+    result = (kept or task.get("predictions") or [{"result": []}])[0]["result"]
     if other := [r["type"] for r in result if r["type"] not in ("labels", "relation")]:
         raise InputError(f"{where}: a result of type {other[0]!r}; expected 'labels' or 'relation'")
-    notes = {r["id"]: " ".join((r.get("meta") or {}).get("text", [])) for r in regions}
-    entities, entity_of = _entities(mentions, [r for r in links if SAME in r["labels"]], notes, data["text"], where)
-    relations = tuple(_stated(r, schema, where) for r in links if SAME not in r["labels"])
+    fields: dict[str, Any] = {"id": f"task-{task.get('id', number + 1)}"}
+    fields |= {k: data[k] for k in ("text", *_META) if data.get(k) is not None}
+    text = jsonl.from_dict(fields, where=where).text
+    regions = [r for r in result if r["type"] == "labels"]
+    mentions = [_mention(region, text, where) for region in regions]
+    links = [r for r in result if r["type"] == "relation"]
+    notes = {str(r["id"]): " ".join((r.get("meta") or {}).get("text", [])) for r in regions}
+    same = [r for r in links if SAME in r.get("labels", ())]
+    entities, entity_of = _entities(mentions, same, notes, text, where)
     order = {id_: i for i, id_ in enumerate(data.get("entities", ()))}
-    entities = tuple(sorted(entities, key=lambda e: order.get(e.id, len(order))))
-    meta = {k: data.get(k) for k in _META[1:]}
-    whole = tuple(Mention(m.id, m.start, m.end, m.type, entity_of[m.id]) for m in mentions)
-    return Document(data.get("id", f"task-{task.get('id', number)}"), data["text"], whole, entities, relations, **meta)
+    document = Document(
+        fields["id"],
+        text,
+        tuple(replace(m, entity=entity_of[m.id]) for m in mentions),
+        tuple(sorted(entities, key=lambda e: order.get(e.id, len(order)))),
+        tuple(_stated(r, schema, where) for r in links if r not in same),
+        title=fields.get("title"),
+        date=fields.get("date"),
+        topic=fields.get("topic"),
+    )
+    try:
+        document.check(schema)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    return document
 
 
 def _mention(region: Mapping[str, Any], text: str, where: str) -> Mention:
     value = region["value"]
     start, end, labels = value["start"], value["end"], value["labels"]
+    if not (isinstance(start, int) and isinstance(end, int)):
+        raise InputError(f"{where}: region {region['id']!r}: expected whole numbers as start and end, got {start!r}:{end!r}")
     if len(labels) != 1:
         raise InputError(f"{where}: region {region['id']!r}: expected one label, got {labels!r}")
     if "text" in value and text[start:end] != value["text"]:
@@ -134,7 +157,7 @@ def _mention(region: Mapping[str, Any], text: str, where: str) -> Mention:
 
 
 def _stated(link: Mapping[str, Any], schema: Schema, where: str) -> Relation:
-    labels, pair = link["labels"], f"{link['from_id']} -> {link['to_id']}"
+    labels, pair = link.get("labels") or [], f"{link['from_id']} -> {link['to_id']}"
     types = [name for name in labels if name in schema.relations]
     statuses = [name for name in labels if name in schema.statuses]
     if len(types) != 1 or len(statuses) > 1 or len(types) + len(statuses) != len(labels):
@@ -156,19 +179,32 @@ def _entities(
             id_ = parent[id_]
         return id_
 
+    def join(a: str, b: str) -> None:
+        parent[root(b)] = root(a)
+
     for link in links:
-        for end in (link["from_id"], link["to_id"]):
-            if end not in parent:
-                raise InputError(f"{where}: relation {SAME!r}: {end!r} is no region")
-        parent[root(link["to_id"])] = root(link["from_id"])
+        ends = str(link["from_id"]), str(link["to_id"])
+        if missing := [end for end in ends if end not in parent]:
+            raise InputError(f"{where}: relation {SAME!r}: {missing[0]!r} is no region")
+        join(*ends)
+    noted: dict[str, str] = {}
+    for m in mentions:
+        if notes[m.id].startswith("entity="):
+            join(noted.setdefault(_noted(notes[m.id])[0], m.id), m.id)
     groups: dict[str, list[Mention]] = {}
     for m in mentions:
         groups.setdefault(root(m.id), []).append(m)
+    free = (id_ for id_ in map("e{}".format, count(1)) if id_ not in noted)
     entities, entity_of = [], {}
-    for number, members in enumerate(groups.values(), 1):
-        note = next((notes[m.id] for m in members if notes[m.id].startswith("entity=")), "")
-        id_, _, name = note.removeprefix("entity=").partition(" name=")
+    for members in groups.values():
+        id_, name = next((_noted(notes[m.id]) for m in members if notes[m.id].startswith("entity=")), ("", ""))
         longest = max((bare_name(text[m.start : m.end]) for m in members), key=len)
-        entities.append(Entity(id_ or f"e{number}", members[0].type, name or longest))
+        entities.append(Entity(id_ or next(free), members[0].type, name or longest))
         entity_of.update(dict.fromkeys((m.id for m in members), entities[-1].id))
     return tuple(entities), entity_of
+
+
+def _noted(note: str) -> tuple[str, str]:
+    """Entity id and name of a note "entity=… name=…"."""
+    id_, _, name = note.removeprefix("entity=").partition(" name=")
+    return id_, name

@@ -125,7 +125,7 @@ def _key(surface: str) -> _Name:
 
 
 def _one_name_two_things(document: Document) -> Iterator[Finding]:
-    """One name with two types, or (people and bodies) as two entities."""
+    """One name with two types; one of several words as two entities (a single word, like সভাপতি, often is two)."""
     by_name: dict[str, list[Mention]] = defaultdict(list)
     for m in document.mentions:
         by_name[bare_name(document.surface(m))].append(m)
@@ -141,6 +141,7 @@ def _duplicates(documents: Sequence[Document]) -> list[Finding]:
     found = []
     ids: set[str | int] = set()
     seen: dict[str, str | int] = {}
+    sizes: dict[str | int, int] = {}
     for d in documents:
         if d.id in ids:
             found.append(Finding(d.id, "error", "duplicate", "the id is used twice"))
@@ -148,18 +149,19 @@ def _duplicates(documents: Sequence[Document]) -> list[Finding]:
         shingles = shingles_of(d.text)
         shared = Counter(seen[s] for s in shingles if s in seen)
         for other, count in shared.items():
-            if count >= SHARED * len(shingles):
-                found.append(
-                    Finding(d.id, "error", "duplicate", f"shares {count / len(shingles):.0%} of its wording with {other}")
-                )
+            share = count / min(len(shingles), sizes[other])
+            if share >= SHARED:
+                message = f"shares {share:.0%} of the shorter text's wording with {other}"
+                found.append(Finding(d.id, "error", "duplicate", message))
         seen.update(dict.fromkeys(shingles, d.id))
+        sizes[d.id] = len(shingles)
     return found
 
 
 def shingles_of(text: str) -> set[str]:
-    """All runs of SHINGLE words of a text."""
+    """All runs of SHINGLE words of a text; a shorter text is one run."""
     tokens = [normalised(text[a:b]) for a, b in words(text)]
-    return {" ".join(tokens[i : i + SHINGLE]) for i in range(len(tokens) - SHINGLE + 1)}
+    return {" ".join(tokens[i : i + SHINGLE]) for i in range(max(1, len(tokens) - SHINGLE + 1))}
 
 
 def _unusual(documents: Sequence[Document]) -> list[Finding]:
@@ -175,7 +177,7 @@ def _unusual(documents: Sequence[Document]) -> list[Finding]:
     for d, start, end, name in free:
         marked = types[name].total()
         if marked >= _SHARE * (marked + unmarked[name]):
-            usual = f"usually {types[name].most_common(1)[0][0]} ({marked} of {marked + unmarked[name]})"
+            usual = f"usually marked ({marked} of {marked + unmarked[name]}), mostly {types[name].most_common(1)[0][0]}"
             context = d.text[max(0, start - 20) : end + 20].replace("\n", " ")
             found.append(Finding(d.id, "warning", "usually marked", f"{d.text[start:end]!r} is {usual}: … {context} …"))
     for d in documents:
