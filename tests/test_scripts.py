@@ -129,7 +129,8 @@ def test_bad_input_is_one_line_and_status_1(
 
 
 def test_wrong_usage_is_status_2_and_no_checkpoint_is_said(tmp_path: Path) -> None:
-    for name in ("train.py", "evaluate.py", "predict.py", "export.py"):
+    names = ["train", "evaluate", "predict", "export", "corpus", "bench_learning_curve", "bench_robustness"]
+    for name in (f"{name}.py" for name in names):
         assert script(name).returncode == 2
         assert script(name, "--help").returncode == 0
     article = tmp_path / "a.txt"
