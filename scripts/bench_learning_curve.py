@@ -32,7 +32,6 @@ FIGURES = {
     "mentions": ("mentions", "strict", "micro", "f1"),
     "relations": ("relations", "strict", "micro", "f1"),
     "relations, macro": ("relations", "strict", "macro", "f1"),
-    "identities": ("identities", "conll_f1"),
 }
 
 

@@ -18,8 +18,10 @@ from .windows import EncodedText, Window
 
 # Probabilities below this are not worth averaging over windows.
 _FLOOR = 0.02
-# Chosen on the validation split.
-NAME_POWER = 0.2
+# How far a link probability rises where two mentions have equal names, or where one name begins or ends the other (শিউলি,
+# শিউলি ওরাওঁ): it is taken to this power. Chosen on the bundled validation split, where they and linking to the best mention
+# lift the CoNLL F1 of the quick start from 0.774 to 0.803.
+EQUAL_POWER, PART_POWER = 0.1, 0.25
 
 
 @dataclass(frozen=True)
@@ -152,35 +154,37 @@ class _PairScores:
 
 
 def cluster(spans: Sequence[Span], encoded: EncodedText, links: dict[tuple[int, int], float], threshold: float) -> list[int]:
-    """The entity number of each span: in text order each joins the entity of its type that it fits best, or founds one.
+    """The entity number of each span: in text order each joins the entity of its type that holds its best link, or founds one.
 
-    The fit is the mean link probability to the entity's mentions (average linkage). Pairs that no window saw together are
-    linked where their bare names are equal.
+    Best-first clustering (Ng and Cardie 2002, "Improving Machine Learning Approaches to Coreference Resolution"). Pairs that no
+    window saw together are linked where their bare names are equal.
     """
     names = [_name(encoded, span) for span in spans]
-    clusters: list[list[int]] = []
     of: list[int] = []
+    founded = 0
     for i, span in enumerate(spans):
-        best, best_fit = -1, threshold
-        for c, members in enumerate(clusters):
-            if spans[members[0]].type != span.type:
-                continue
-            fit = float(np.mean([_link(links.get((m, i)), names[m] == names[i]) for m in members]))
-            if fit >= best_fit:
-                best, best_fit = c, fit
-        if best < 0:
-            best = len(clusters)
-            clusters.append([])
-        clusters[best].append(i)
+        best, best_link = founded, threshold
+        for m in range(i):
+            if spans[m].type == span.type and (link := _link(links.get((m, i)), names[m], names[i])) >= best_link:
+                best, best_link = of[m], link
+        founded += best == founded
         of.append(best)
     return of
 
 
-def _link(probability: float | None, same_name: bool) -> float:
-    """How sure two mentions are of one thing. Equal names speak for it, which the pair scorer cannot see letter by letter."""
+def _link(probability: float | None, a: str, b: str) -> float:
+    """How sure two mentions are of one thing. Their names speak for it, which the pair scorer cannot see letter by letter."""
     if probability is None:
-        return float(same_name)
-    return probability**NAME_POWER if same_name else probability
+        return float(a == b)
+    if a == b:
+        return probability**EQUAL_POWER
+    return probability**PART_POWER if _is_part(a, b) or _is_part(b, a) else probability
+
+
+def _is_part(a: str, b: str) -> bool:
+    """Whether the words of b begin or end with all of those of a."""
+    short, long = a.split(), b.split()
+    return len(short) < len(long) and short in (long[: len(short)], long[-len(short) :])
 
 
 def _name(encoded: EncodedText, span: Span) -> str:
