@@ -234,6 +234,7 @@ def test_corpus_check_ends_with_status_1_at_an_error(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "a: error: punctuation: PER 'করিম’' has punctuation at its edge" in done.stdout
     assert done.stderr == "error: 1 errors found\n"
+    (tmp_path / "x.csv").write_text("")
     done = script("corpus.py", "check", tmp_path / "x.csv")
     assert done.returncode == 1
     assert "x.csv: unknown form; expected .jsonl: JSON Lines" in done.stderr
