@@ -203,7 +203,7 @@ def test_every_shipped_config_goes_through_the_real_script(
     done = script(
         "train.py", path, f"output_dir={tmp_path / 'out'}", f"encoder.name={electra_folder}", "encoder.revision=null",
         "encoder.layers=null", f"sources.0.path={corpus_folder}", "training.max_steps=1", "evaluation.resamples=10",
-        "windows.max_tokens=100", "windows.overlap_tokens=20", "heads.size=16",
+        "windows.max_tokens=100", "windows.overlap_tokens=20", "windows.predict_overlap_tokens=20", "heads.size=16",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "README.md").exists()
