@@ -25,7 +25,6 @@ from train.corpora import jsonl  # noqa: E402
 from train.document import Document  # noqa: E402
 from train.model.bangla import bare_name, normalised, sentences, words  # noqa: E402
 from train.schema import Schema  # noqa: E402
-from train.scoring import relation_keys, score  # noqa: E402
 from train.variants import VARIANTS  # noqa: E402
 
 LONG = 25
@@ -36,6 +35,7 @@ def main() -> None:
     parser.add_argument("checkpoint")
     parser.add_argument("data", help="annotated documents, .jsonl")
     arguments = parser.parse_args()
+    from train.scoring import score
     from train.tagger import Tagger
 
     tagger = Tagger.load(arguments.checkpoint)
@@ -66,6 +66,8 @@ def main() -> None:
 
 def slices(gold: Sequence[Document], predicted: Sequence[Document], schema: Schema) -> dict[str, tuple[int, int]]:
     """Gold mentions and relations found, and in all, by kind. Recall alone: a spurious one has no gold status or sentence."""
+    from train.scoring import relation_keys
+
     counts: dict[str, list[int]] = {}
 
     def count(name: str, right: bool) -> None:

@@ -29,21 +29,23 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples of the intervals (default 1000)")
     arguments = parser.parse_args()
     from train.corpora import jsonl
+    from train.report import check_folder, summary, write_report
     from train.tagger import Tagger
 
+    if arguments.report:
+        check_folder(Path(arguments.report))
     tagger = Tagger.load(arguments.checkpoint)
     documents = jsonl.read(arguments.data, tagger.schema)
     from train.config import LAYERS
     from train.corpora.load import Part
     from train.evaluation import full_scores
     from train.files import atomic_write
-    from train.report import summary, write_report
 
     other = Tagger.load(arguments.against) if arguments.against else None
     if other and (difference := tagger.schema.difference(other.schema)):
         raise InputError(f"{arguments.against}: another schema: {difference}")
     part = Part(str(arguments.data), "test", documents, LAYERS)
-    scores, predicted = full_scores(tagger, part, resamples=arguments.resamples, seed=0)
+    scores, predicted, unreachable = full_scores(tagger, part, resamples=arguments.resamples, seed=0)
     print(summary(scores))
     if other:
         from train.compare import compare, to_text
@@ -55,7 +57,7 @@ def main() -> None:
         with atomic_write(arguments.json) as file:
             json.dump(scores, file, ensure_ascii=False, indent=1)
     if arguments.report:
-        write_report(Path(arguments.report), documents, predicted, scores, tagger)
+        write_report(Path(arguments.report), documents, predicted, scores, tagger.schema, unreachable=unreachable)
 
 
 if __name__ == "__main__":

@@ -33,8 +33,10 @@ def quick_scores(tagger: Tagger, part: Part, accelerator: Accelerator | None = N
     return headline(score(part.documents, predicted, tagger.schema, layers=part.layers, types=part.types, resamples=0))
 
 
-def full_scores(tagger: Tagger, part: Part, *, resamples: int, seed: int) -> tuple[dict[str, Any], list[Document]]:
-    """All scores of a part with intervals and the recall ceiling, and the predictions that they are of."""
+def full_scores(
+    tagger: Tagger, part: Part, *, resamples: int, seed: int
+) -> tuple[dict[str, Any], list[Document], list[dict[int, str]]]:
+    """All scores of a part with intervals and the recall ceiling, the predictions they are of, and what was out of reach."""
     scored = tagger.scored(part.documents)
     predicted = tagger.decoded(scored)
     with_relations = "relations" in part.layers
@@ -48,7 +50,7 @@ def full_scores(tagger: Tagger, part: Part, *, resamples: int, seed: int) -> tup
         resamples=resamples,
         seed=seed,
     )
-    return {**scores, "coverage": tagger.ledger(scored).to_dict()}, predicted
+    return {**scores, "coverage": tagger.ledger(scored).to_dict()}, predicted, tagger.unreachable(scored)
 
 
 def dictionary_scores(train: Sequence[Document], part: Part, schema: Schema, *, resamples: int, seed: int) -> dict[str, Any]:

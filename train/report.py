@@ -11,8 +11,8 @@ from train.corpora import jsonl
 from train.document import Document
 from train.errors import InputError
 from train.files import atomic_folder
+from train.schema import Schema
 from train.scoring import headline
-from train.tagger import Tagger
 
 # Headline scores: what people call them, and where their intervals stand.
 ROWS = {
@@ -48,18 +48,24 @@ def summary(scores: Mapping[str, Any]) -> str:
 
 
 def write_report(
-    folder: Path, gold: Sequence[Document], predicted: Sequence[Document], scores: Mapping[str, Any], tagger: Tagger
+    folder: Path,
+    gold: Sequence[Document],
+    predicted: Sequence[Document],
+    scores: Mapping[str, Any],
+    schema: Schema,
+    *,
+    unreachable: Sequence[Mapping[int, str]],
 ) -> None:
-    """A folder with scores.json, predictions.jsonl, gold and predicted documents as HTML pages, and errors by their cause."""
+    """A folder with scores.json, predictions.jsonl, gold and predicted documents as HTML pages, and errors by their cause.
+
+    `unreachable` as Tagger.unreachable gives it; an earlier report in the folder is replaced.
+    """
     from train.causes import relation_errors, to_markdown
     from train.views import errors_to_html, to_html
 
-    schema = tagger.schema
-    reach = tagger.unreachable(tagger.scored(gold))
-    errors = [e for g, p, lost in zip(gold, predicted, reach, strict=True) for e in relation_errors(g, p, schema, lost)]
+    check_folder(folder)
+    errors = [e for g, p, lost in zip(gold, predicted, unreachable, strict=True) for e in relation_errors(g, p, schema, lost)]
     totals = {"gold": sum(len(d.relations) for d in gold), "predicted": sum(len(d.relations) for d in predicted)}
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "scores.json").exists():
-        raise InputError(f"{folder}: holds something else than an earlier report; expected a new or empty folder")
     with atomic_folder(folder) as temporary:
         (temporary / "scores.json").write_text(json.dumps(scores, ensure_ascii=False, indent=1), encoding="utf-8")
         (temporary / "scores.txt").write_text(summary(scores) + "\n", encoding="utf-8")
@@ -68,6 +74,12 @@ def write_report(
         (temporary / "errors.md").write_text(to_markdown(errors, **totals), encoding="utf-8")
         (temporary / "errors.html").write_text(errors_to_html(errors, **totals), encoding="utf-8")
         (temporary / "gold.html").write_text(to_html(gold, schema), encoding="utf-8")
+
+
+def check_folder(folder: Path) -> None:
+    """Raise InputError where a report would replace something else than an earlier one."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "scores.json").exists():
+        raise InputError(f"{folder}: holds something else than an earlier report; expected a new or empty folder")
 
 
 def interval(bounds: Any) -> str:

@@ -147,7 +147,7 @@ def _finish(
     resamples, seed = config.evaluation.resamples, config.seed
     names = [d for part in parts["train"] for d in part.documents]
     for i, part in enumerate(parts["test"]):
-        scores["test"][part.source], predicted = full_scores(tagger, part, resamples=resamples, seed=seed)
+        scores["test"][part.source], predicted, _ = full_scores(tagger, part, resamples=resamples, seed=seed)
         scores["test"][part.source]["names"] = novelty_scores(
             names, part, predicted, tagger.schema, resamples=resamples, seed=seed
         )
