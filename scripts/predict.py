@@ -2,6 +2,7 @@
 
     python scripts/predict.py runs/quickstart article.txt
     python scripts/predict.py runs/quickstart articles/ --format jsonl --out tagged.jsonl
+    python scripts/predict.py runs/quickstart articles/ --min-precision 0.9 --out sure.jsonl
     cat article.txt | python scripts/predict.py runs/quickstart - --format html --out article.html
 
 An input is a .txt file (one article), a folder of them, a .jsonl file with `id` and `text`, or - for standard input (JSON
@@ -18,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:] = [str(HERE.parent), *(p for p in sys.path if Path(p).resolve() != HERE)]
 
 from train.cli import run  # noqa: E402
+from train.errors import InputError  # noqa: E402
 
 
 def main() -> None:
@@ -26,7 +28,16 @@ def main() -> None:
     parser.add_argument("input", nargs="+", help="article.txt, a folder, documents.jsonl, or -")
     parser.add_argument("--out", default="-", metavar="FILE", help="output file (default: standard output)")
     parser.add_argument("--format", choices=("jsonl", "html", "table"), help="default: by --out, else table")
+    parser.add_argument(
+        "--min-precision",
+        type=float,
+        metavar="P",
+        help="give only mentions and relations of such a score that this share of them was right on validation data",
+    )
     arguments = parser.parse_args()
+    precision = arguments.min_precision
+    if precision is not None and not 0 < precision <= 1:
+        raise InputError(f"--min-precision: expected more than 0, at most 1, got {precision}")
     from train.inputs import read_articles
 
     articles = read_articles(arguments.input)
@@ -34,7 +45,10 @@ def main() -> None:
     from train.tagger import Tagger
 
     tagger = Tagger.load(arguments.checkpoint)
-    write_documents(tagger.tag(articles), arguments.out, arguments.format, tagger.schema)
+    for layer in ("mentions", "relations") if precision is not None else ():
+        if tagger.config.threshold_at(layer, precision) > 1:
+            print(f"{layer}: none are given, as no score reached precision {precision} on validation data", file=sys.stderr)
+    write_documents(tagger.tag(articles, min_precision=precision), arguments.out, arguments.format, tagger.schema)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,11 @@ def test_no_word_starts_or_ends_inside_a_grapheme_cluster() -> None:
             assert end in clusters
 
 
+def test_a_word_begins_after_joiners_that_follow_no_letter() -> None:
+    assert is_word_edge("\u200cরিপোর্ট", 1)
+    assert not is_word_edge("র\u200cিপোর্ট", 2)
+
+
 def test_word_edges_are_where_no_letter_is_cut() -> None:
     text = "চীনের কথা"
     assert [i for i in range(len(text) + 1) if is_word_edge(text, i)] == [0, 5, 6, 9]

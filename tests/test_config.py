@@ -6,7 +6,8 @@ import yaml
 from train.config import RunConfig
 from train.errors import InputError
 
-CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+_FOLDER = Path(__file__).parents[1] / "configs"
+CONFIGS = sorted([*_FOLDER.glob("*.yaml"), *_FOLDER.glob("benchmarks/*.yaml")])
 
 
 @pytest.fixture

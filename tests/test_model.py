@@ -178,16 +178,21 @@ def test_no_mention_goes_on_over_the_end_of_its_sentence(built) -> None:
 
 def test_equal_names_make_a_likely_link_surer(built) -> None:
     encoded = encode_text("চীনের কথা চীনকে", built[1])
-    same = [Span(0, 0, 1, 1.0), Span(2, 2, 1, 1.0)]
+    same = [Span(0, 0, 1, 1.0, 1.0), Span(2, 2, 1, 1.0, 1.0)]
     assert cluster(same, encoded, {(0, 1): 0.2}, 0.5) == [0, 0]
     assert cluster(same, encoded, {(0, 1): 0.0005}, 0.5) == [0, 1]
-    other = [Span(0, 0, 1, 1.0), Span(1, 1, 1, 1.0)]
+    other = [Span(0, 0, 1, 1.0, 1.0), Span(1, 1, 1, 1.0, 1.0)]
     assert cluster(other, encoded, {(0, 1): 0.2}, 0.5) == [0, 1]
 
 
 def test_a_name_that_begins_or_ends_another_makes_a_link_surer_too(built) -> None:
     encoded = encode_text("শিউলি ওরাওঁ ওরাওঁকে শিউলির সরকার শিউলি নদী", built[1])
-    full, last, first, middle = Span(0, 1, 1, 1.0), Span(2, 2, 1, 1.0), Span(3, 3, 1, 1.0), Span(4, 6, 1, 1.0)
+    full, last, first, middle = (
+        Span(0, 1, 1, 1.0, 1.0),
+        Span(2, 2, 1, 1.0, 1.0),
+        Span(3, 3, 1, 1.0, 1.0),
+        Span(4, 6, 1, 1.0, 1.0),
+    )
     assert cluster([full, last], encoded, {(0, 1): 0.1}, 0.5) == [0, 0]
     assert cluster([full, first], encoded, {(0, 1): 0.1}, 0.5) == [0, 0]
     assert cluster([first, middle], encoded, {(0, 1): 0.1}, 0.5) == [0, 1]
@@ -195,7 +200,7 @@ def test_a_name_that_begins_or_ends_another_makes_a_link_surer_too(built) -> Non
 
 def test_a_mention_joins_the_entity_of_its_best_link(built) -> None:
     encoded = encode_text("ক খ গ ঘ", built[1])
-    spans = [Span(i, i, 1, 1.0) for i in range(4)]
+    spans = [Span(i, i, 1, 1.0, 1.0) for i in range(4)]
     assert cluster(spans, encoded, {(0, 2): 0.6, (1, 3): 0.9, (0, 3): 0.7, (2, 3): 0.7}, 0.5) == [0, 1, 0, 1]
 
 
@@ -221,7 +226,7 @@ def test_decoding_keeps_signatures_and_states_symmetric_relations_once(built) ->
 def test_mentions_that_no_window_saw_together_are_one_entity_by_bare_name(built) -> None:
     tokenizer = built[1]
     encoded = encode_text("চীনের কথা চীনকে ভারত", tokenizer)
-    spans = [Span(0, 0, 1, 1.0), Span(2, 2, 1, 1.0), Span(3, 3, 1, 1.0)]
+    spans = [Span(0, 0, 1, 1.0, 1.0), Span(2, 2, 1, 1.0, 1.0), Span(3, 3, 1, 1.0, 1.0)]
     assert cluster(spans, encoded, {}, 0.5) == [0, 0, 1]
     assert cluster(spans, encoded, {(0, 2): 0.9, (1, 2): 0.9}, 0.5) == [0, 0, 0]
 

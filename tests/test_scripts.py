@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -207,6 +208,32 @@ def test_every_shipped_config_goes_through_the_real_script(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "README.md").exists()
+
+
+def test_a_schema_without_relations_goes_through_the_scripts(tiny_config: Path, corpus_folder: Path, tmp_path: Path) -> None:
+    for split in ("train", "validation", "test"):
+        documents = jsonl.read(corpus_folder / f"{split}.jsonl", None)
+        bare = [
+            replace(
+                d, entities=(), relations=(), mentions=tuple(replace(m, entity=None) for m in d.mentions if m.type == "PER")
+            )
+            for d in documents
+        ]
+        jsonl.write(tmp_path / "names" / f"{split}.jsonl", bare)
+    (tmp_path / "schema.yaml").write_text("{name: n, mentions: {PER: {definition: d}}, relations: {}, statuses: {stated: d}}")
+    run = tmp_path / "out"
+    done = script(
+        "train.py", tiny_config, f"output_dir={run}", f"schema={tmp_path / 'schema.yaml'}",
+        f"sources.0.path={tmp_path / 'names'}", "sources.0.layers=[mentions]", "training.max_steps=2",
+        "evaluation.resamples=10",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    done = script(
+        "predict.py", run, tmp_path / "names" / "test.jsonl", "--format", "jsonl", "--min-precision", "1", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "relations: none are given, as no score reached precision 1.0 on validation data" in done.stderr
+    assert len(done.stdout.splitlines()) == len(bare)
 
 
 def test_corpus_script_converts_checks_counts_and_compares(documents, tmp_path: Path) -> None:

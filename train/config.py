@@ -53,7 +53,7 @@ class SourceConfig(_Strict):
 
     # "bundled", a folder with train/validation/test files, or a Hub dataset as hub:OWNER/NAME.
     path: str
-    format: Literal["jsonl", "conll", "brat"] = "jsonl"
+    format: Literal["jsonl", "conll", "brat", "spert"] = "jsonl"
     revision: str | None = None
     # The layers that it annotates.
     layers: tuple[Layer, ...] = LAYERS

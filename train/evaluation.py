@@ -9,6 +9,7 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
+from train import calibration
 from train.corpora.load import Part
 from train.corpora.statistics import names_of
 from train.document import Document
@@ -36,7 +37,7 @@ def quick_scores(tagger: Tagger, part: Part, accelerator: Accelerator | None = N
 def full_scores(
     tagger: Tagger, part: Part, *, resamples: int, seed: int
 ) -> tuple[dict[str, Any], list[Document], list[dict[int, str]]]:
-    """All scores of a part with intervals and the recall ceiling, the predictions they are of, and what was out of reach."""
+    """All scores of a part with intervals, calibration and the recall ceiling; the predictions; and what was out of reach."""
     scored = tagger.scored(part.documents)
     predicted = tagger.decoded(scored)
     with_relations = "relations" in part.layers
@@ -50,7 +51,24 @@ def full_scores(
         resamples=resamples,
         seed=seed,
     )
-    return {**scores, "coverage": tagger.ledger(scored).to_dict()}, predicted, tagger.unreachable(scored)
+    trust = _calibration(tagger, part, predicted)
+    return {**scores, "calibration": trust, "coverage": tagger.ledger(scored).to_dict()}, predicted, tagger.unreachable(scored)
+
+
+def _calibration(tagger: Tagger, part: Part, predicted: Sequence[Document]) -> dict[str, Any]:
+    """For mentions and relations: the calibration error, its bins, and what asking for a precision gives."""
+    observed = {"mentions": calibration.mention_observations(part, predicted)}
+    if "relations" in part.layers:
+        observed["relations"] = calibration.relation_observations(part, predicted, tagger.schema)
+    return {
+        layer: {
+            **calibration.reliability(observations),
+            "at_precision": calibration.at_precisions(
+                observations, sum(len(getattr(d, layer)) for d in part.documents), tagger.config.precisions.get(layer, [])
+            ),
+        }
+        for layer, observations in observed.items()
+    }
 
 
 def dictionary_scores(train: Sequence[Document], part: Part, schema: Schema, *, resamples: int, seed: int) -> dict[str, Any]:

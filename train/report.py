@@ -44,7 +44,8 @@ def summary(scores: Mapping[str, Any]) -> str:
         for name, value in headline(scores).items()
         if name in ROWS
     ]
-    return "\n".join([*lines, reachable(scores["coverage"])])
+    trust = ", ".join(f"{layer} {found['ece']:.3f}" for layer, found in scores["calibration"].items())
+    return "\n".join([*lines, f"expected calibration error: {trust}", reachable(scores["coverage"])])
 
 
 def write_report(
@@ -56,11 +57,12 @@ def write_report(
     *,
     unreachable: Sequence[Mapping[int, str]],
 ) -> None:
-    """A folder with scores.json, predictions.jsonl, gold and predicted documents as HTML pages, and errors by their cause.
+    """A folder with scores.json, predictions.jsonl, a reliability plot, gold and predicted documents as HTML, errors by cause.
 
     `unreachable` as Tagger.unreachable gives it; an earlier report in the folder is replaced.
     """
     from train.causes import relation_errors, to_markdown
+    from train.curve import draw_reliability
     from train.views import errors_to_html, to_html
 
     check_folder(folder)
@@ -70,6 +72,7 @@ def write_report(
         (temporary / "scores.json").write_text(json.dumps(scores, ensure_ascii=False, indent=1), encoding="utf-8")
         (temporary / "scores.txt").write_text(summary(scores) + "\n", encoding="utf-8")
         jsonl.write(temporary / "predictions.jsonl", predicted)
+        draw_reliability(temporary / "reliability.png", scores["calibration"])
         (temporary / "predicted.html").write_text(to_html(predicted, schema), encoding="utf-8")
         (temporary / "errors.md").write_text(to_markdown(errors, **totals), encoding="utf-8")
         (temporary / "errors.html").write_text(errors_to_html(errors, **totals), encoding="utf-8")

@@ -25,7 +25,7 @@ from train.card import write_card
 from train.config import RunConfig
 from train.corpora import jsonl
 from train.corpora.load import SPLITS, Part, load_split
-from train.curve import draw
+from train.curve import draw, draw_reliability
 from train.encoders.build import build
 from train.energy import joules
 from train.errors import InputError
@@ -37,7 +37,7 @@ from train.loop import Progress, Trainer, precision
 from train.schema import Schema
 from train.tagger import Tagger
 
-SCORES, RUN, CONFIG, CURVE = "scores.json", "run.json", "run_config.yaml", "training_curve.png"
+SCORES, RUN, CONFIG, CURVE, TRUST = "scores.json", "run.json", "run_config.yaml", "training_curve.png", "reliability.png"
 # What may differ between a run and its resumption.
 _FREE_ON_RESUME = {"resume", "output_dir", "trackers", "description"}
 
@@ -158,6 +158,7 @@ def _finish(
         with atomic_write(folder / name) as file:
             json.dump(data, file, ensure_ascii=False, indent=1)
     draw(folder / CURVE, progress)
+    draw_reliability(folder / TRUST, next(iter(scores["test"].values()))["calibration"])
     write_card(folder, config=config, schema=tagger.schema, scores=scores, facts=facts)
 
 

@@ -67,10 +67,14 @@ class Tagger:
         """The document of one raw text."""
         return self.tag([Document("text", text)])[0]
 
-    def tag(self, documents: Iterable[Document]) -> list[Document]:
-        """The same texts with predicted annotation; ids, titles, dates, topics and extra fields stay."""
+    def tag(self, documents: Iterable[Document], *, min_precision: float | None = None) -> list[Document]:
+        """The same texts with predicted annotation; ids, titles, dates, topics and extra fields stay.
+
+        `min_precision` as in train.model.tagging.tag.
+        """
         documents = list(documents)
-        found = self.model.tag([d.text for d in documents], self.tokenizer, batch_tokens=self.batch_tokens)
+        options = {"batch_tokens": self.batch_tokens, "min_precision": min_precision}
+        found = self.model.tag([d.text for d in documents], self.tokenizer, **options)
         return [_annotated(d, data) for d, data in zip(documents, found, strict=True)]
 
     def scored(self, documents: Sequence[Document]) -> list[Scored]:

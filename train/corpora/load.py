@@ -12,13 +12,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from train.config import Layer, SourceConfig
-from train.corpora import brat, conll, jsonl
+from train.corpora import brat, conll, jsonl, spert
 from train.document import Document
 from train.errors import InputError
 from train.schema import Schema
 
 BUNDLED = Path(__file__).with_name("bundled")
 SPLITS = ("train", "validation", "test")
+_FILE_NAMES = {"train": ("train",), "validation": ("validation", "dev", "val"), "test": ("test",)}
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,14 @@ def _read(source: SourceConfig, split: str, schema: Schema, log: Any) -> list[Do
         raise InputError(f"sources: {folder}: no such folder; expected one with {split} data, 'bundled' or hub:OWNER/NAME")
     if source.format == "brat":
         return brat.read(folder / split, schema)
-    suffixes = {"jsonl": (".jsonl",), "conll": (".txt", ".conll", ".tsv", ".bio")}[source.format]
-    files = [folder / f"{split}{suffix}" for suffix in suffixes if (folder / f"{split}{suffix}").exists()]
+    suffixes = {"jsonl": (".jsonl",), "spert": (".json",), "conll": (".txt", ".conll", ".tsv", ".bio")}[source.format]
+    files = [f for name in _FILE_NAMES[split] for suffix in suffixes if (f := folder / f"{name}{suffix}").exists()]
     if not files:
         raise InputError(f"sources: {folder}: expected a file {split}{suffixes[0]}")
     if source.format == "jsonl":
         return jsonl.read(files[0], schema)
+    if source.format == "spert":
+        return spert.read(files[0], schema)
     documents, repairs = conll.read(files[0], mapping=source.mapping, repair=source.repair)
     for line in repairs:
         log(line)

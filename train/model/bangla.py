@@ -28,7 +28,10 @@ def is_word_edge(text: str, position: int) -> bool:
     """Whether a mention may start or end at `position`: no letter, mark or digit is cut from its word there."""
     if not 0 < position < len(text):
         return True
-    return not (_LETTER.match(text[position - 1]) and _LETTER.match(text[position]))
+    before = position - 1
+    while before > 0 and text[before] in "\u200c\u200d":  # joiners that no letter comes before belong to no word
+        before -= 1
+    return not (text[before] not in "\u200c\u200d" and _LETTER.match(text[before]) and _LETTER.match(text[position]))
 
 
 def is_punctuation(text: str) -> bool:
@@ -41,7 +44,8 @@ ABBREVIATIONS = frozenset(
     (
         "মো মোঃ মোহা মুহা মোছা মোসা মু ড ডা ডাঃ অ্যাড এড এডভোকেট প্রফেসর প্রকৌ ইঞ্জি অধ্যা অধ্যাপক লে মে মেজ জে ব্রি "
         "কর্নেল ক্যাপ্টেন মি মিস মিসেস শ্রী সেন্ট নং পৃ খ্রি খ্রিস্টপূর্ব বাং লি কো কি সে মা আ এ এম বি কে জি সি এস আর "
-        "টি ডি পি এইচ এন এফ এল ই ও জ রা সা হ Mr Mrs Dr Prof St vs No"
+        "টি ডি পি এইচ এন এফ এল ই ও জ রা সা হ "
+        "Mr Mrs Ms Dr Prof St vs No Gen Sen Gov Rep Lt Col Maj Capt Sgt Jr Inc Jan Feb Aug Sept Oct Nov Dec"
     ).split()
 )
 _SENTENCE_END = regex.compile(r"[।॥?!]+|\.(?!\.)|\n+|…")
@@ -86,7 +90,7 @@ def _full_stop(text: str, at: int) -> bool:
     if not before:
         return True
     word = before.group(1)
-    if word in ABBREVIATIONS:
+    if word in ABBREVIATIONS or (len(word) == 1 and word.isascii() and word.isalpha()):
         return False
     return not (word[-1].isdigit() and at + 1 < len(text) and text[at + 1].isdigit())
 

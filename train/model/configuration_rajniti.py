@@ -12,7 +12,9 @@ class RajnitiConfig(PreTrainedConfig):
 
     `schema` is the annotation schema as plain data, whose signatures say which types a relation may join; `outputs` lists
     its mention types, relation types and statuses in the order of the model's outputs. `nestings` lists the pairs
-    [outer, inner] of types that nest; None allows all. `encoder_source` names the pretrained encoder and the commit that
+    [outer, inner] of types that nest; None allows all. `calibration` gives slope and offset by type for "mentions" and
+    "relations", see decoding.calibrated; `precisions` gives for both, in rising order, pairs of a precision that validation
+    data showed and the score from which on it did. `encoder_source` names the pretrained encoder and the commit that
     was got.
     """
 
@@ -35,6 +37,8 @@ class RajnitiConfig(PreTrainedConfig):
         mention_threshold: float = 0.5,
         relation_threshold: float = 0.5,
         identity_threshold: float = 0.5,
+        calibration: dict[str, dict[str, list[float]]] | None = None,
+        precisions: dict[str, list[list[float]]] | None = None,
         nestings: list[list[str]] | None = None,
         loss_weights: dict[str, float] | None = None,
         encoder_source: dict[str, Any] | None = None,
@@ -61,6 +65,8 @@ class RajnitiConfig(PreTrainedConfig):
         self.mention_threshold = mention_threshold
         self.relation_threshold = relation_threshold
         self.identity_threshold = identity_threshold
+        self.calibration = calibration or {}
+        self.precisions = precisions or {}
         self.nestings = nestings
         self.loss_weights = loss_weights or {}
         self.encoder_source = encoder_source or {}
@@ -86,6 +92,20 @@ class RajnitiConfig(PreTrainedConfig):
             signatures = [(set(heads), set(tails)) for heads, tails in relation["signatures"]]
             table.append([[any(h in hs and t in ts for hs, ts in signatures) for t in types] for h in types])
         return table
+
+    def calibration_of(self, layer: str) -> list[list[float]]:
+        """Slope and offset of each type of "mentions" or "relations", in the order of the outputs."""
+        fitted = self.calibration.get(layer, {})
+        return [fitted.get(type_, [1.0, 0.0]) for type_ in self.outputs[layer]]
+
+    def threshold_at(self, layer: str, precision: float) -> float:
+        """The score from which on a layer reached a precision on validation data; above any score where none did.
+
+        No lower than the layer's own threshold: what is asked for is less than what is given without asking.
+        """
+        own = self.mention_threshold if layer == "mentions" else self.relation_threshold
+        reached = (threshold for shown, threshold in self.precisions.get(layer, []) if shown >= precision)
+        return max(own, next(reached, 2.0))
 
     def symmetric_relations(self) -> list[bool]:
         return [bool(relation.get("symmetric")) for relation in self.schema["relations"].values()]

@@ -41,12 +41,26 @@ class WindowScores:
 
 @dataclass(frozen=True)
 class Span:
-    """A mention in words first..last, both included, of type number `type`."""
+    """A mention in words first..last, both included, of type number `type`.
+
+    `score` is how likely it is right; `probability` is the model's own, before calibration.
+    """
 
     first: int
     last: int
     type: int
     score: float
+    probability: float
+
+
+def calibrated(probabilities: Any, calibration: Any) -> Any:
+    """Probabilities as validation data showed them: a logistic function of their log odds with a slope and an offset.
+
+    Platt 1999, "Probabilistic outputs for support vector machines". Arrays of one shape [...] and [..., 2], or scalars.
+    """
+    slope, offset = np.moveaxis(np.asarray(calibration), -1, 0)
+    clipped = np.clip(probabilities, 1e-6, 1 - 1e-6)
+    return 1 / (1 + np.exp(-(slope * np.log(clipped / (1 - clipped)) + offset)))
 
 
 def decode(
@@ -79,11 +93,13 @@ def choose_spans(encoded: EncodedText, windows: Sequence[WindowScores], config: 
             if scores.window.first <= first and last < scores.window.last:
                 probabilities[first, last].append(scores.mentions[first - scores.window.first, last - first])
     found = []
+    calibration = config.calibration_of("mentions")
     for (first, last), stack in probabilities.items():
         mean = np.mean(stack, axis=0)
         type_ = int(mean.argmax())
-        if mean[type_] >= config.mention_threshold and encoded.sentence[first] == encoded.sentence[last]:
-            found.append(Span(first, last, type_, float(mean[type_])))
+        score = float(calibrated(mean[type_], calibration[type_]))
+        if score >= config.mention_threshold and encoded.sentence[first] == encoded.sentence[last]:
+            found.append(Span(first, last, type_, score, float(mean[type_])))
     found.sort(key=lambda span: (-span.score, span.first, span.last))
     kept: list[Span] = []
     for span in found:
@@ -133,8 +149,10 @@ class _PairScores:
 
     def relations(self) -> list[tuple[int, int, int, int, float]]:
         """(head, tail, relation, status, score) by indices; the score is that of the whole triple, mentions included."""
-        allowed = np.array(self.config.allowed_pairs(), dtype=bool)
+        types = len(self.config.mention_types)
+        allowed = np.array(self.config.allowed_pairs(), dtype=bool).reshape(-1, types, types)
         symmetric = np.array(self.config.symmetric_relations(), dtype=bool)
+        calibration = np.array(self.config.calibration_of("relations")).reshape(-1, 2)
         means = {pair: np.mean(values, axis=0) for pair, values in self._relations.items()}
         found = []
         for (i, j), mean in means.items():
@@ -142,7 +160,7 @@ class _PairScores:
             fits = allowed[:, head.type, tail.type]
             either = symmetric & fits & allowed[:, tail.type, head.type]
             mean = np.where(either, (mean + means[j, i]) / 2, mean)
-            confidence = mean * (head.score * tail.score)
+            confidence = calibrated(mean * (head.probability * tail.probability), calibration)
             for r in np.flatnonzero(fits & (confidence >= self.config.relation_threshold)):
                 if either[r] and i > j:
                     continue

@@ -130,7 +130,9 @@ class PairScorer(nn.Module):
         self.sentence_embedding = nn.Embedding(_SENTENCE_BUCKETS, size)
         self.range_max = RangeMax()
         self.dropout = nn.Dropout(config.head_dropout)
-        self.relation = nn.Linear(size, len(config.relation_types))
+        # A schema may have no relations, but no file keeps two tensors without elements apart.
+        self.relations = len(config.relation_types)
+        self.relation = nn.Linear(size, max(1, self.relations))
         self.status = nn.Linear(size, len(config.statuses))
         self.identity = nn.Linear(size, 1)
 
@@ -157,7 +159,7 @@ class PairScorer(nn.Module):
         after = self.range_max(context, later_end.flatten(1), stop.flatten(1)).view(batch, k, k, -1)
         state = self.dropout(F.gelu(state + self.between(between) + self.after(after)))
         identity = self.identity(state).squeeze(-1)
-        return self.relation(state), self.status(state), (identity + identity.transpose(1, 2)) / 2
+        return self.relation(state)[..., : self.relations], self.status(state), (identity + identity.transpose(1, 2)) / 2
 
     def _position(self, start: Tensor, end: Tensor, sentence: Tensor) -> Tensor:
         ahead = start[:, None] - end[:, :, None]  # > 0 where the tail follows the head

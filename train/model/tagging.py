@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,16 +24,29 @@ def tag(
     *,
     batch_tokens: int = 4096,
     given: Sequence[Sequence[Given]] | None = None,
+    min_precision: float | None = None,
 ) -> list[dict[str, Any]]:
     """The documents of raw texts of any length, as plain data in the corpus's form (without ids), in the texts' order.
 
     `batch_tokens` bounds the padded tokens of a forward pass. With `given` mentions for each text, these are taken as they
-    are and only relations and identities are predicted; one that does not start and end at words is a ValueError.
+    are and only relations and identities are predicted; one that does not start and end at words is a ValueError. With
+    `min_precision`, mentions and relations are only given where those of such a score had that precision on validation data.
     """
+    config = model.config if min_precision is None else at_precision(model.config, min_precision)
     encoded = [encode_text(text, tokenizer) for text in texts]
     spans = None if given is None else [_to_spans(e, g, model.config) for e, g in zip(encoded, given, strict=True)]
     scores = score_windows(model, tokenizer, encoded, batch_tokens=batch_tokens, spans=spans)
-    return [decode(e, scores[i], model.config, None if spans is None else spans[i]) for i, e in enumerate(encoded)]
+    return [decode(e, scores[i], config, None if spans is None else spans[i]) for i, e in enumerate(encoded)]
+
+
+def at_precision(config: RajnitiConfig, precision: float) -> RajnitiConfig:
+    """The configuration with the thresholds of a precision; ValueError if it is none."""
+    if not 0 < precision <= 1:
+        raise ValueError(f"precision {precision}: expected more than 0, at most 1")
+    strict = copy.copy(config)
+    strict.mention_threshold = config.threshold_at("mentions", precision)
+    strict.relation_threshold = config.threshold_at("relations", precision)
+    return strict
 
 
 def score_windows(
@@ -68,7 +82,7 @@ def _to_spans(encoded: EncodedText, given: Sequence[Given], config: RajnitiConfi
     for start, end, type_ in given:
         if start not in starts or end not in ends:
             raise ValueError(f"mention {start}:{end} does not start and end at words")
-        spans.append(Span(starts[start], ends[end], config.mention_types.index(type_), 1.0))
+        spans.append(Span(starts[start], ends[end], config.mention_types.index(type_), score=1.0, probability=1.0))
     return spans
 
 
