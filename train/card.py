@@ -24,6 +24,7 @@ _LICENCES = {
     "cc-by-nc-sa-4.0": "BanglaBERT is under CC BY-NC-SA 4.0, and so are these weights, which are tuned from it: no commercial "
     "use, and what is made from them is shared alike. The code is under Apache-2.0, the bundled corpus under CC BY 4.0.",
 }
+_ASKED = (0.7, 0.8, 0.9, 0.95)
 _BASE_MODELS = {"offline:e5-small": "intfloat/multilingual-e5-small"}
 
 
@@ -113,7 +114,18 @@ def _block(source: str, block: Mapping[str, Any], scores: Mapping[str, Any], fac
         "mention_types": _types(block["mentions"]["strict"]["per_type"]),
         "relation_types": _types(block["relations"]["strict"]["per_type"]) if "relations" in block else [],
         "coverage": reachable(block["coverage"]),
+        "trust": [f"{found['ece']:.3f} for {layer}" for layer, found in block["calibration"].items()],
+        "asked": _asked(block["calibration"]),
     }
+
+
+def _asked(calibration: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What asking for a precision gives, for the precisions of _ASKED that validation data showed."""
+    rows = []
+    for layer, found in calibration.items():
+        for entry in (e for e in found["at_precision"] if e["asked"] in _ASKED):
+            rows.append({"layer": layer, **{key: f"{value:.2f}" for key, value in entry.items()}})
+    return rows
 
 
 def _names(names: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -12,7 +12,7 @@ from train.tagger import Tagger
 
 # What of a run's folder belongs to the model; states for resuming, logs and predictions stay behind.
 MODEL_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer.json", "tokenizer_config.json")
-RUN_FILES = ("README.md", "schema.yaml", "scores.json", "run.json", "run_config.yaml", "training_curve.png")
+RUN_FILES = ("README.md", "schema.yaml", "scores.json", "run.json", "run_config.yaml", "training_curve.png", "reliability.png")
 
 
 def save_checkpoint(folder: Path, tagger: Tagger) -> None:
