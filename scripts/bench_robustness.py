@@ -23,13 +23,13 @@ HERE = Path(__file__).resolve().parent
 # The names of these scripts must not shadow the packages `train` and `evaluate`.
 sys.path[:] = [str(HERE.parent), *(p for p in sys.path if Path(p).resolve() != HERE)]
 
+from train.analysis.variants import VARIANTS  # noqa: E402
 from train.cli import run  # noqa: E402
 from train.corpora import jsonl  # noqa: E402
 from train.document import Document  # noqa: E402
 from train.errors import InputError  # noqa: E402
 from train.model.bangla import bare_name, normalised, sentences, words  # noqa: E402
 from train.schema import Schema  # noqa: E402
-from train.variants import VARIANTS  # noqa: E402
 
 LONG = 25
 
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--documents", type=int, metavar="N", help="only the first N")
     parser.add_argument("--names", default=str(HERE.parent / "configs/names/politics.yaml"), help="default: politics")
     arguments = parser.parse_args()
-    from train.fairness import load_names, probe
+    from train.analysis.fairness import load_names, probe
     from train.scoring import score
     from train.tagger import Tagger
 

@@ -48,7 +48,7 @@ def main() -> None:
     scores, predicted, unreachable = full_scores(tagger, part, resamples=arguments.resamples, seed=0)
     print(summary(scores))
     if other:
-        from train.compare import compare, to_text
+        from train.analysis.compare import compare, to_text
 
         found = compare(documents, predicted, other.tag(documents), tagger.schema, resamples=arguments.resamples)
         print(f"\nagainst {arguments.against}:\n{to_text(found)}")

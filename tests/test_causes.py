@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from train.causes import CAUSES, relation_errors, to_markdown
-from train.compare import compare, to_text
+from train.analysis.causes import CAUSES, relation_errors, to_markdown
+from train.analysis.compare import compare, to_text
 from train.corpora import inline
 from train.document import Document, Relation
 from train.errors import InputError

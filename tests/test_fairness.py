@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.support import ROOT
+from train.analysis.fairness import Names, cases, load_names, probe
+from train.analysis.names import case_ending, inflected, restored, swap
 from train.document import Document, Entity, Mention, Relation
 from train.errors import InputError
-from train.fairness import Names, cases, load_names, probe
 from train.model.bangla import normalised
-from train.names import case_ending, inflected, restored, swap
 from train.schema import Schema
 
 NAMES = ROOT / "configs" / "names" / "politics.yaml"

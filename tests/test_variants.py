@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from train.analysis.variants import VARIANTS, rewrite
 from train.document import Document
 from train.model.bangla import normalised
 from train.schema import Schema
-from train.variants import VARIANTS, rewrite
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -61,7 +61,7 @@ def write_report(
 
     `unreachable` as Tagger.unreachable gives it; an earlier report in the folder is replaced.
     """
-    from train.causes import relation_errors, to_markdown
+    from train.analysis.causes import relation_errors, to_markdown
     from train.curve import draw_reliability
     from train.views import errors_to_html, to_html
 

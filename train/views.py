@@ -16,7 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from train.causes import CAUSES, RelationError, counts
+from train.analysis.causes import CAUSES, RelationError, counts
 from train.document import Document, Mention, Relation
 from train.errors import InputError
 from train.model.bangla import sentences

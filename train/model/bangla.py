@@ -161,12 +161,7 @@ def _may_strip(stem: str, ending: str) -> bool:
     return True
 
 
-_PAIRS = {"ড\u09bc": "ড়", "ঢ\u09bc": "ঢ়", "য\u09bc": "য়"}
-
-
 def normalised(text: str) -> str:
-    """A form for comparing names: NFC with ড় ঢ় য় as one code point, without joiners, white space runs as one space."""
+    """A form for comparing names: NFC, in which ড় ঢ় য় are two code points, without joiners, white space runs as one space."""
     text = unicodedata.normalize("NFC", text)
-    for decomposed, composed in _PAIRS.items():
-        text = text.replace(decomposed, composed)
     return regex.sub(r"\s+", " ", regex.sub(r"[\u200c\u200d]", "", text))

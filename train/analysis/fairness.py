@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import yaml
 
+from train.analysis.names import restored, swap
 from train.bootstrap import LEVEL
 from train.document import Document
 from train.errors import InputError
 from train.model.bangla import normalised, sentences
-from train.names import restored, swap
 from train.schema import Schema
 from train.scoring import relation_keys
 
