@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from train.peers.common import Task
 
 DATASETS = ("bundled", "conll04", "rifat", "bannerd")
+JOINT = ("ours", "spert")  # the others know no relations
 VOCABULARIES = {"conll04": "all"}
 CONFIGS = {"bundled": "quickstart.yaml"}
 FIGURES = {"mentions": "mention F1", "relations": "relation F1", "relations macro": "relation F1, macro"}
@@ -81,8 +82,8 @@ def _run(arguments: argparse.Namespace, folder: Path) -> None:
         seconds = time.perf_counter() - started
         scores = score(task.test, found, task.schema, layers=task.layers, resamples=0)
         result: dict[str, Any] = {"system": arguments.system, "set": arguments.set, "seed": seed, "seconds": round(seconds)}
-        for layer in ("mentions", "relations"):
-            if layer in scores and any(getattr(d, layer) for d in found):
+        for layer in ("mentions", "relations") if arguments.system in JOINT else ("mentions",):
+            if layer in scores:
                 result[layer] = scores[layer]["strict"]["micro"]["f1"]
                 result[f"{layer} macro"] = scores[layer]["strict"]["macro"]["f1"]
         with atomic_write(place / "result.json") as file:

@@ -6,8 +6,10 @@ from train.config import LAYERS, RunConfig
 from train.corpora.load import Part
 from train.encoders.build import build
 from train.examples import batch, coverage, examples
+from train.model.configuration_rajniti import RajnitiConfig
 from train.model.decoding import Span, WindowScores, choose_spans, cluster, decode
-from train.model.modeling_rajniti import RangeMax
+from train.model.heads import RangeMax
+from train.model.modeling_rajniti import RajnitiModel
 from train.model.windows import Window, cut, encode_text
 from train.schema import Schema
 
@@ -83,7 +85,8 @@ def test_loss_falls_when_the_gold_is_predicted(built, documents, schema) -> None
     made, _ = examples(_part(documents[:1]), tokenizer, model.config, schema)
     inputs = batch(made[:1], tokenizer, model.config)
     labels = inputs["labels"]
-    from train.model.modeling_rajniti import RajnitiOutput, _mention_loss, _pair_losses
+    from train.model.losses import mention_loss, pair_losses
+    from train.model.modeling_rajniti import RajnitiOutput
 
     b, n = inputs["word_mask"].shape
     width, types = model.config.max_span_width, len(model.config.mention_types)
@@ -91,8 +94,8 @@ def test_loss_falls_when_the_gold_is_predicted(built, documents, schema) -> None
     for span, type_ in zip(labels["spans"][0], labels["types"][0], strict=True):
         logits[0, span // width, span % width, type_] = 9.0
     valid = torch.ones(b, n, width, dtype=torch.bool)
-    perfect = _mention_loss(logits, valid, labels)
-    assert perfect < 5 < _mention_loss(torch.zeros_like(logits), valid, labels)
+    perfect = mention_loss(logits, valid, labels)
+    assert perfect < 5 < mention_loss(torch.zeros_like(logits), valid, labels)
     candidates = labels["spans"]
     relation = torch.where(labels["adjacency"], 9.0, -9.0)
     status = torch.nn.functional.one_hot(labels["status"].clamp(min=0), 4) * 18.0
@@ -101,11 +104,11 @@ def test_loss_falls_when_the_gold_is_predicted(built, documents, schema) -> None
         candidates=candidates, candidate_mask=candidates >= 0, relation_logits=relation,
         status_logits=status, identity_logits=identity,
     )  # fmt: skip
-    gold = _pair_losses(output, labels, 1.0)
+    gold = pair_losses(output, labels, 1.0)
     assert all(value < 3 for value in gold.values()), gold
     output.relation_logits = -relation
     output.identity_logits = -identity
-    wrong = _pair_losses(output, labels, 1.0)
+    wrong = pair_losses(output, labels, 1.0)
     assert wrong["relations"] > 100
     assert wrong["identities"] > 5
 
@@ -239,3 +242,11 @@ def test_given_mentions_are_kept_and_only_pairs_are_predicted(built, documents) 
     assert [(m["start"], m["end"], m["type"]) for m in found["mentions"]] == given
     with pytest.raises(ValueError, match="does not start and end at words"):
         model.tag([document.text], tokenizer, given=[[(0, 1, "PER")]])
+
+
+@pytest.mark.parametrize("part", ["types", "product", "context"])
+def test_a_pair_part_that_is_left_out_has_no_weights_and_the_rest_works(built, documents, part: str) -> None:
+    config = RajnitiConfig(**{**built[0].config.to_dict(), "pair_parts": [p for p in built[0].config.pair_parts if p != part]})
+    smaller = RajnitiModel(config).eval()
+    assert sum(p.numel() for p in smaller.parameters()) < sum(p.numel() for p in built[0].parameters())
+    assert smaller.tag([documents[0].text], built[1])[0]["text"] == documents[0].text

@@ -99,6 +99,8 @@ class HeadConfig(_Strict):
     dropout: Float = Field(0.2, ge=0, lt=1)
     # Widest mention, in words and punctuation marks.
     max_span_width: int = Field(14, ge=1)
+    # What a pair is scored by, beside its words and distance; for ablations.
+    pair_parts: tuple[Literal["types", "product", "context"], ...] = ("types", "product", "context")
     # Spans a window that go on to be paired: candidate_ratio x words, at most max_candidates.
     candidate_ratio: Float = Field(0.5, gt=0)
     max_candidates: int = Field(96, ge=2)

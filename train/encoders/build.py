@@ -107,6 +107,7 @@ def _model_config(config: RunConfig, schema: Schema, encoder_config: Any, source
         head_size=config.heads.size,
         head_dropout=config.heads.dropout,
         max_span_width=config.heads.max_span_width,
+        pair_parts=config.heads.pair_parts,
         candidate_ratio=config.heads.candidate_ratio,
         max_candidates=config.heads.max_candidates,
         window_tokens=config.windows.max_tokens,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from transformers import AutoConfig, BertConfig, PreTrainedConfig
@@ -30,6 +31,7 @@ class RajnitiConfig(PreTrainedConfig):
         head_size: int = 256,
         head_dropout: float = 0.2,
         max_span_width: int = 14,
+        pair_parts: Sequence[str] = ("types", "product", "context"),
         candidate_ratio: float = 0.5,
         max_candidates: int = 96,
         window_tokens: int = 256,
@@ -58,6 +60,7 @@ class RajnitiConfig(PreTrainedConfig):
         self.head_size = head_size
         self.head_dropout = head_dropout
         self.max_span_width = max_span_width
+        self.pair_parts = list(pair_parts)
         self.candidate_ratio = candidate_ratio
         self.max_candidates = max_candidates
         self.window_tokens = window_tokens

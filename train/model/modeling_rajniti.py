@@ -1,10 +1,7 @@
 """The joint tagger: one pass of one encoder, then mentions, relations, statuses and identities are read off its words.
 
-Every span of up to `max_span_width` words is scored per mention type, after span-based joint extraction (Eberts and Ulges,
-2020, SpERT); the best spans go on as candidates, and each ordered pair of these gets a score per relation type, a
-distribution over statuses and an identity score. Pairs see the words between their spans and those after the later one
-up to its sentence's end, where Bangla keeps its verb; both are read by range maxima over a sparse table (Bender and
-Farach-Colton, 2000), so that nothing loops over spans or pairs.
+Every span of up to `max_span_width` words is scored per mention type; the best spans go on as candidates, and each ordered pair
+of these gets a score per relation type, a distribution over statuses and an identity score.
 """
 
 from __future__ import annotations
@@ -19,10 +16,8 @@ from transformers import AutoModel, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from .configuration_rajniti import RajnitiConfig
-
-# Buckets for the signed distance between two spans, in words: overlapping, then by powers of two to either side.
-_DISTANCE_BUCKETS = 17
-_SENTENCE_BUCKETS = 7
+from .heads import PairScorer, SpanScorer, pick
+from .losses import mention_loss, pair_losses
 
 
 @dataclass
@@ -58,119 +53,6 @@ class RajnitiPreTrainedModel(PreTrainedModel):
         elif isinstance(module, nn.LayerNorm):
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
-
-
-class SpanScorer(nn.Module):
-    """Scores of every span by its first word, last word, mean word and width."""
-
-    def __init__(self, config: RajnitiConfig):
-        super().__init__()
-        hidden, size = config.encoder.hidden_size, config.head_size
-        self.width = config.max_span_width
-        self.start = nn.Linear(hidden, size)
-        self.end = nn.Linear(hidden, size)
-        self.inside = nn.Linear(hidden, size)
-        self.width_embedding = nn.Embedding(self.width, size)
-        self.dropout = nn.Dropout(config.head_dropout)
-        self.output = nn.Linear(size, len(config.mention_types))
-
-    def forward(self, words: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, N, D] to span states [B, N, W, H] and logits [B, N, W, T]."""
-        n = words.shape[1]
-        ends = torch.arange(n, device=words.device)[:, None] + torch.arange(self.width, device=words.device)
-        inside = F.pad(self.inside(words).float().cumsum(1), (0, 0, 1, 0))
-        last = ends.clamp(max=n - 1)
-        total = inside[:, last + 1] - inside[:, :-1, None]
-        mean = total / torch.arange(1, self.width + 1, device=words.device)[:, None]
-        state = self.start(words)[:, :, None] + self.end(words)[:, last] + mean.to(words.dtype)
-        state = F.gelu(state + self.width_embedding.weight)
-        return state, self.output(self.dropout(state))
-
-
-class RangeMax(nn.Module):
-    """Maxima of a sequence over any ranges, by a sparse table: log2(N) levels of doubling windows, two look-ups a range."""
-
-    def forward(self, values: Tensor, start: Tensor, end: Tensor) -> Tensor:
-        """values [B, N, C], start and end [B, M] (end excluded) to [B, M, C]; an empty range gives zeros."""
-        n = values.shape[1]
-        levels = [values]
-        step = 1
-        while step < n:
-            above = levels[-1]
-            shifted = torch.cat([above[:, step:], above[:, -1:].expand(-1, min(step, n), -1)], 1)[:, :n]
-            levels.append(torch.maximum(above, shifted))
-            step *= 2
-        table = torch.stack(levels, 1).flatten(1, 2)  # [B, L * N, C]
-        length = (end - start).clamp(min=1)
-        level = _log2_floor(length, len(levels))
-        left = level * n + start.clamp(0, n - 1)
-        right = level * n + (end - 2**level).clamp(0, n - 1)
-        picked = torch.maximum(_pick(table, left), _pick(table, right))
-        return picked * (end > start)[..., None].to(picked.dtype)
-
-
-class PairScorer(nn.Module):
-    """Scores of every ordered pair of candidate spans."""
-
-    def __init__(self, config: RajnitiConfig):
-        super().__init__()
-        hidden, size, types = config.encoder.hidden_size, config.head_size, len(config.mention_types)
-        context = size // 4
-        self.start = nn.Linear(hidden, size)
-        self.end = nn.Linear(hidden, size)
-        self.type_embedding = nn.Linear(types, size, bias=False)
-        self.head = nn.Linear(size, size)
-        self.tail = nn.Linear(size, size)
-        self.head_factor = nn.Linear(size, size)
-        self.tail_factor = nn.Linear(size, size)
-        self.context = nn.Linear(hidden, context)
-        self.between = nn.Linear(context, size, bias=False)
-        self.after = nn.Linear(context, size, bias=False)
-        self.distance_embedding = nn.Embedding(_DISTANCE_BUCKETS, size)
-        self.sentence_embedding = nn.Embedding(_SENTENCE_BUCKETS, size)
-        self.range_max = RangeMax()
-        self.dropout = nn.Dropout(config.head_dropout)
-        # A schema may have no relations, but no file keeps two tensors without elements apart.
-        self.relations = len(config.relation_types)
-        self.relation = nn.Linear(size, max(1, self.relations))
-        self.status = nn.Linear(size, len(config.statuses))
-        self.identity = nn.Linear(size, 1)
-
-    def forward(
-        self, words: Tensor, start: Tensor, end: Tensor, types: Tensor, sentence: Tensor, sentence_end: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Relation [B, K, K, R], status [B, K, K, S] and identity [B, K, K] logits.
-
-        words [B, N, D]; start, end [B, K] first and last word of each candidate; types [B, K, T] their probabilities;
-        sentence, sentence_end [B, N] each word's sentence number and the first word after that sentence.
-        """
-        batch, k = start.shape
-        span = self.start(_pick(words, start)) + self.end(_pick(words, end)) + self.type_embedding(types.to(words.dtype))
-        span = self.dropout(F.gelu(span))
-        state = self.head(span)[:, :, None] + self.tail(span)[:, None]
-        state = state + self.head_factor(span)[:, :, None] * self.tail_factor(span)[:, None]
-        state = state + self._position(start, end, sentence)
-        context = F.gelu(self.context(words))
-        first_end = torch.minimum(end[:, :, None], end[:, None]) + 1
-        later_start = torch.maximum(start[:, :, None], start[:, None])
-        later_end = torch.maximum(end[:, :, None], end[:, None]) + 1
-        stop = sentence_end.gather(1, (later_end - 1).flatten(1)).view(batch, k, k)
-        between = self.range_max(context, first_end.flatten(1), later_start.flatten(1)).view(batch, k, k, -1)
-        after = self.range_max(context, later_end.flatten(1), stop.flatten(1)).view(batch, k, k, -1)
-        state = self.dropout(F.gelu(state + self.between(between) + self.after(after)))
-        identity = self.identity(state).squeeze(-1)
-        return self.relation(state)[..., : self.relations], self.status(state), (identity + identity.transpose(1, 2)) / 2
-
-    def _position(self, start: Tensor, end: Tensor, sentence: Tensor) -> Tensor:
-        ahead = start[:, None] - end[:, :, None]  # > 0 where the tail follows the head
-        behind = start[:, :, None] - end[:, None]
-        distance = torch.where(ahead > 0, ahead, torch.where(behind > 0, -behind, 0))
-        half = _DISTANCE_BUCKETS // 2
-        magnitude = 1 + _log2_floor(distance.abs().clamp(min=1), half)
-        bucket = half + distance.sign() * magnitude
-        own = sentence.gather(1, start)
-        apart = (own[:, None] - own[:, :, None]).clamp(-(_SENTENCE_BUCKETS // 2), _SENTENCE_BUCKETS // 2)
-        return self.distance_embedding(bucket) + self.sentence_embedding(apart + _SENTENCE_BUCKETS // 2)
 
 
 class RajnitiModel(RajnitiPreTrainedModel):
@@ -215,7 +97,7 @@ class RajnitiModel(RajnitiPreTrainedModel):
         number of words.
         """
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        words = (_pick(states, word_first) + _pick(states, word_last)) / 2
+        words = (pick(states, word_first) + pick(states, word_last)) / 2
         words = self.dropout(words) * word_mask[..., None].to(words.dtype)
         _, mention_logits = self.spans(words)
         valid = self._valid_spans(word_mask, edge_mask)
@@ -223,7 +105,7 @@ class RajnitiModel(RajnitiPreTrainedModel):
         if given is None:
             gold = None if labels is None else labels["spans"]
             candidates, mask = self._choose(mention_logits.detach(), valid, word_mask, gold)
-            types = _pick(probabilities.flatten(1, 2), candidates).detach()
+            types = pick(probabilities.flatten(1, 2), candidates).detach()
         else:
             candidates, mask = given.clamp(min=0), given >= 0
             types = F.one_hot(given_types.clamp(min=0), probabilities.shape[-1])  # type: ignore[union-attr]
@@ -276,8 +158,8 @@ class RajnitiModel(RajnitiPreTrainedModel):
 
     def _losses(self, output: RajnitiOutput, labels: dict[str, Tensor], valid: Tensor, logits: Tensor) -> dict[str, Tensor]:
         return {
-            "mentions": _mention_loss(logits, valid, labels),
-            **_pair_losses(output, labels, self.config.loss_weights.get("positive", 1.0)),
+            "mentions": mention_loss(logits, valid, labels),
+            **pair_losses(output, labels, self.config.loss_weights.get("positive", 1.0)),
         }
 
     def tag(self, texts: list[str], tokenizer: Any, **options: Any) -> list[dict[str, Any]]:
@@ -285,58 +167,6 @@ class RajnitiModel(RajnitiPreTrainedModel):
         from .tagging import tag
 
         return tag(self, tokenizer, texts, **options)
-
-
-def _mention_loss(logits: Tensor, valid: Tensor, labels: dict[str, Tensor]) -> Tensor:
-    """Binary cross-entropy summed over spans and the types that the source annotates. labels: spans, types [B, G]."""
-    batch, n, width, types = logits.shape
-    spans, kinds = labels["spans"], labels["types"]
-    present = spans >= 0
-    flat = spans.clamp(min=0) * types + kinds.clamp(min=0)
-    target = torch.zeros(batch, n * width * types, device=logits.device)
-    target = target.scatter_reduce(1, flat, present.float(), "amax").view_as(logits)
-    weight = valid[..., None] * labels["type_mask"][:, None, None].float()
-    return F.binary_cross_entropy_with_logits(logits.float(), target, weight=weight, reduction="sum")
-
-
-def _pair_losses(output: RajnitiOutput, labels: dict[str, Tensor], positive: float) -> dict[str, Tensor]:
-    """Sums over pairs of candidates. labels: adjacency [B, G, G, R], status [B, G, G] (-100 for none), entity [B, G]."""
-    candidates, mask = output.candidates, output.candidate_mask
-    assert candidates is not None and mask is not None and output.relation_logits is not None
-    assert output.status_logits is not None and output.identity_logits is not None
-    spans = labels["spans"]
-    same = (candidates[:, :, None] == spans[:, None]) & mask[:, :, None] & (spans >= 0)[:, None]  # [B, K, G]
-    is_gold, which = same.any(-1), same.float().argmax(-1)
-    both = mask[:, :, None] & mask[:, None] & ~torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)
-    gold_pair = is_gold[:, :, None] & is_gold[:, None] & both
-
-    target = _pick_pairs(labels["adjacency"].float(), which) * gold_pair[..., None]
-    weight = (both & labels["has_relations"][:, None, None])[..., None] * torch.where(target > 0, positive, 1.0)
-    relations = F.binary_cross_entropy_with_logits(output.relation_logits.float(), target, weight=weight, reduction="sum")
-    status = _pick_pairs(labels["status"][..., None], which).squeeze(-1).masked_fill(~gold_pair, -100)
-    statuses = F.cross_entropy(output.status_logits.float().flatten(0, 2), status.flatten(), reduction="sum")
-    entity = labels["entity"].gather(1, which)
-    linked = (entity[:, :, None] == entity[:, None]).float()
-    weight = (gold_pair & labels["has_identities"][:, None, None]).float() / 2  # each pair stands there twice
-    identities = F.binary_cross_entropy_with_logits(output.identity_logits.float(), linked, weight=weight, reduction="sum")
-    return {"relations": relations, "statuses": statuses, "identities": identities}
-
-
-def _pick(values: Tensor, index: Tensor) -> Tensor:
-    """values [B, N, C] at index [B, M] to [B, M, C]."""
-    return values.gather(1, index[..., None].expand(-1, -1, values.shape[-1]))
-
-
-def _pick_pairs(values: Tensor, index: Tensor) -> Tensor:
-    """values [B, G, G, C] at index x index, index [B, K], to [B, K, K, C]."""
-    k, channels = index.shape[1], values.shape[-1]
-    rows = values.gather(1, index[:, :, None, None].expand(-1, -1, values.shape[2], channels))
-    return rows.gather(2, index[:, None, :, None].expand(-1, k, -1, channels))
-
-
-def _log2_floor(values: Tensor, levels: int) -> Tensor:
-    """floor(log2(v)) of positive integers, at most levels - 1, without floating point."""
-    return sum(((values >= 2**i).long() for i in range(1, levels)), torch.zeros_like(values))
 
 
 def _no_pooler(config: Any) -> dict[str, Any]:
