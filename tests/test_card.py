@@ -49,6 +49,15 @@ def test_readme_states_the_scores_of_the_reference_run() -> None:
         assert f"{bounds[0]:.3f} – {bounds[1]:.3f}" in text
 
 
+def test_readme_states_what_each_compared_system_reached() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for rows in json.loads((ROOT / "tests" / "data" / "peers.json").read_text(encoding="utf-8")).values():
+        for row in rows:
+            for value in (row[key] for key in ("mentions", "relations") if key in row):
+                spread = "" if value["interval"] is None else f" ± {100 * value['interval']:.1f}"
+                assert f"| {100 * value['mean']:.1f}{spread} |" in text
+
+
 def test_quickstart_beats_a_dictionary_outside_their_intervals() -> None:
     scores = json.loads((REFERENCE / "scores.json").read_text(encoding="utf-8"))
     model = scores["test"]["bundled"]["intervals"]["mentions.strict.f1"]

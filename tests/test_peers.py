@@ -82,3 +82,24 @@ def test_the_script_scores_each_seed_once_and_shows_all_systems(tmp_path: Path) 
     assert row["interval"] == pytest.approx(12.706 * 0.0943 / 2**0.5, rel=0.01)  # Student's t with one degree of freedom
     done = script("bench_peers.py", "spert", "rifat", "--data", tmp_path, "--out", tmp_path / "out")
     assert (done.returncode, done.stderr.strip()) == (1, "error: --code: expected where spert's own code is, got None")
+
+
+@pytest.mark.parametrize("dataset", ["conll04", "rifat"])
+def test_ours_goes_through_its_shipped_config(dataset: str, electra_folder: Path, tmp_path: Path) -> None:
+    """With a small encoder and little data put in, and all else as shipped."""
+    if dataset == "conll04":
+        tokens = ["Oswald", "lives", "in", "Dallas", "."]
+        ends = [{"type": "Peop", "start": 0, "end": 1}, {"type": "Loc", "start": 3, "end": 4}]
+        sentence = {"tokens": tokens, "entities": ends, "relations": [{"type": "Live_In", "head": 0, "tail": 1}]}
+        for split in ("train", "dev", "test"):
+            (tmp_path / f"{split}.json").write_text(json.dumps([sentence] * 12))
+    else:
+        for split, first in (("train", 0), ("test", 100)):
+            rows = "".join(f"কথা{i}\tO\nঢাকা\tB-LOC\n\n" for i in range(first, first + 40))
+            (tmp_path / f"{split}.txt").write_text(rows, encoding="utf-8")
+    small = (f"encoder.name={electra_folder}", "encoder.layers=null", "training.max_steps=1", "heads.size=16")
+    lengths = ("windows.max_tokens=100", "evaluation.resamples=10")
+    command = ("bench_peers.py", "ours", dataset, "--data", tmp_path, "--out", tmp_path / "out", "--seeds", "1", "--set")
+    done = script(*command, *small, *lengths)
+    assert done.returncode == 0, done.stderr
+    assert "| ours | 1 |" in done.stdout
