@@ -61,11 +61,10 @@ def main() -> None:
     if arguments.merges:
         write_merges(graph.merges, arguments.merges)
     if arguments.timeline:
-        from train.graph.timeline import find_node, timeline
+        from train.graph.timeline import find_node
 
         a, b = (find_node(graph, name).id for name in arguments.timeline)
-        text = timeline_text(graph, timeline(graph, a, b), schema, out)
-        _write(text, out)
+        _write(timeline_text(graph, (a, b), schema, out), out)
     elif arguments.out:
         write_graph(graph, schema, out)
 

@@ -23,8 +23,8 @@ def build(documents: Sequence[Document], schema: Schema, *, min_score: float = 0
     Mentions and relations that score less than `min_score` are left out; those without a score stay. Raises InputError
     that names the document which breaks the schema or bears another's id, and for an id in `undo` of no entity.
     """
-    documents = [_sure(d, min_score) for d in documents]
     _check(documents, schema)
+    documents = [_sure(d, min_score) for d in documents]
     members = [member for document in documents for member in _members(document, schema)]
     known = {member.id for member in members}
     if strangers := sorted(set(undo) - known):

@@ -10,7 +10,7 @@ from pathlib import Path
 from train.errors import InputError
 from train.files import atomic_folder, atomic_write, read_text
 from train.graph.structure import Graph, Merge
-from train.graph.timeline import Entry, to_json, to_table
+from train.graph.timeline import timeline, to_json, to_table
 from train.schema import Schema
 
 SUFFIXES = (".html", ".graphml", ".gexf", ".jsonld")
@@ -31,11 +31,19 @@ def write_graph(graph: Graph, schema: Schema, out: str) -> None:
     if not suffix:
         from train.graph.tables import write_tables
 
+        _check_folder(Path(out))
         with atomic_folder(out) as folder:
             write_tables(graph, schema, folder)
         return
     with atomic_write(out, binary=True) as file:
         file.write(_content(graph, schema, suffix))
+
+
+def _check_folder(path: Path) -> None:
+    """An existing folder is replaced as a whole, so that one with anything else in it is refused."""
+    for other in path.iterdir() if path.is_dir() else ():
+        if other.suffix != ".parquet":
+            raise InputError(f"{path}: holds {other.name}; expected a new folder, or one with nothing but Parquet tables")
 
 
 def _content(graph: Graph, schema: Schema, suffix: str) -> bytes:
@@ -52,13 +60,13 @@ def _content(graph: Graph, schema: Schema, suffix: str) -> bytes:
     return page(graph, schema).encode("utf-8")
 
 
-def timeline_text(graph: Graph, entries: Sequence[Entry], schema: Schema, out: str) -> str:
-    """The timeline as JSON or as an HTML page by the ending of `out`, else as a table."""
-    suffix = Path(out).suffix.lower()
+def timeline_text(graph: Graph, pair: tuple[str, str], schema: Schema, out: str) -> str:
+    """The timeline of two nodes, by their ids, as JSON or as an HTML page by the ending of `out`, else as a table."""
+    suffix, entries = Path(out).suffix.lower(), timeline(graph, *pair)
     if suffix == ".html":
         from train.graph.page import timeline_page
 
-        return timeline_page(graph, entries, schema)
+        return timeline_page(graph, pair, entries, schema)
     return to_json(graph, entries) if suffix == ".json" else to_table(graph, entries)
 
 

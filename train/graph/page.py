@@ -18,11 +18,13 @@ TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 
 def page(graph: Graph, schema: Schema) -> str:
     """The page with the whole graph in it. It shows the nodes of most edges first; search and clicks bring the others."""
-    return _render("graph.html", schema, data=_script_safe(_data(graph, schema)), nodes=len(graph.nodes), edges=len(graph.edges))
+    return _render(
+        "graph.html", schema, data=_script_safe(_data(graph, schema)), nodes=len(graph.nodes), edges=len(graph.edges)
+    )
 
 
-def timeline_page(graph: Graph, entries: Sequence[Entry], schema: Schema) -> str:
-    """One row for each statement, in the order of dates, with head and tail marked in the sentence."""
+def timeline_page(graph: Graph, pair: tuple[str, str], entries: Sequence[Entry], schema: Schema) -> str:
+    """The timeline of two nodes, by their ids: a row for each statement, by date, with head and tail marked."""
     looks = _looks(schema)
     rows = [
         {
@@ -36,7 +38,7 @@ def timeline_page(graph: Graph, entries: Sequence[Entry], schema: Schema) -> str
         }
         for entry in entries
     ]
-    return _render("timeline.html", schema, rows=rows)
+    return _render("timeline.html", schema, rows=rows, pair=[graph.nodes[id_].label for id_ in pair])
 
 
 def _render(name: str, schema: Schema, **values: Any) -> str:

@@ -33,10 +33,16 @@
     degree = nodes.map(() => 0);
     passing.forEach(e => { degree[e.head]++; degree[e.tail]++; });
     const order = nodes.map((_, i) => i).filter(i => degree[i] > 0).sort((a, b) => degree[b] - degree[a] || a - b);
-    const chosen = new Set([...order.slice(0, +$("size").value), ...asked]);
-    drawn = passing.filter(e => e.head !== e.tail && chosen.has(e.head) && chosen.has(e.tail));
-    const linked = new Set(drawn.flatMap(e => [e.head, e.tail]));
-    shown = [...chosen].filter(i => linked.has(i) || asked.has(i));
+    const size = +$("size").value;
+    // Nodes whose neighbours are all hidden are left out, so that others take their places.
+    for (let count = size, tries = 0; tries < 6; tries++) {
+      const chosen = new Set([...order.slice(0, count), ...asked]);
+      drawn = passing.filter(e => e.head !== e.tail && chosen.has(e.head) && chosen.has(e.tail));
+      const linked = new Set(drawn.flatMap(e => [e.head, e.tail]));
+      shown = [...chosen].filter(i => linked.has(i) || asked.has(i));
+      if (shown.length >= size || count >= order.length) break;
+      count += size - shown.length;
+    }
     shown.forEach((node, i) => {
       if (place.has(node)) return;
       const near = drawn.map(e => e.head === node ? e.tail : e.tail === node ? e.head : -1).find(n => place.has(n));
@@ -65,8 +71,9 @@
       const forA = pull * degree[e.tail] / total, forB = pull * degree[e.head] / total;
       a.vx += dx / d * forA; a.vy += dy / d * forA; b.vx -= dx / d * forB; b.vy -= dy / d * forB;
     }
+    const shape = Math.min(Math.max(canvas.clientHeight / (canvas.clientWidth || 1), 0.5), 2);
     for (const p of at) {
-      p.vx -= p.x * 0.012; p.vy -= p.y * 0.017;
+      p.vx -= p.x * 0.014 * shape; p.vy -= p.y * 0.014 / shape;
       if (p !== dragged) { p.x += p.vx * heat; p.y += p.vy * heat; }
       p.vx *= 0.55; p.vy *= 0.55;
     }
@@ -78,8 +85,8 @@
     if (!at.length) return;
     const xs = at.map(p => p.x), ys = at.map(p => p.y);
     const left = Math.min(...xs), right = Math.max(...xs), top = Math.min(...ys), bottom = Math.max(...ys);
-    const scale = Math.min((canvas.clientWidth - 120) / (right - left + 1), (canvas.clientHeight - 80) / (bottom - top + 1), 1.6);
-    view = { scale, x: canvas.clientWidth / 2 - scale * (left + right) / 2, y: canvas.clientHeight / 2 - scale * (top + bottom) / 2 };
+    const scale = Math.min((canvas.clientWidth - 180) / (right - left + 1), (canvas.clientHeight - 90) / (bottom - top + 1), 1.6);
+    view = { scale, x: canvas.clientWidth / 2 - 50 - scale * (left + right) / 2, y: canvas.clientHeight / 2 - scale * (top + bottom) / 2 };
   };
 
   const radius = i => 3.5 + Math.min(Math.sqrt(degree[i]) * 1.1, 14);
@@ -118,8 +125,9 @@
       context.lineWidth = i === selected?.node ? 3 : 1.2;
       context.beginPath(); context.arc(x, y, radius(i), 0, 7); context.fill(); context.stroke();
     }
-    label(byDegree, near, ink, card, w, h);
-    if (near) for (const e of drawn) if ((e.head === focus || e.tail === focus) && near.size < 26) name(e, card, ink);
+    const boxes = [];
+    label(byDegree, near, ink, card, w, h, boxes);
+    if (near) for (const e of drawn) if (e.head === focus || e.tail === focus) name(e, focus, card, ink, boxes);
     context.globalAlpha = 1;
   };
   const arrow = (e, x, y, u, v, d) => {
@@ -131,26 +139,31 @@
       context.lineTo(px - ex * 9 - ey * 4, py - ey * 9 + ex * 4); context.lineTo(px - ex * 9 + ey * 4, py - ey * 9 - ex * 4); context.fill();
     }
   };
-  const name = (e, card, ink) => {
-    const [x, y] = screen(e.head), [u, v] = screen(e.tail);
-    if (Math.hypot(u - x, v - y) < 60) return;
+  const over = (boxes, box) => boxes.some(b => b[0] < box[2] && box[0] < b[2] && b[1] < box[3] && box[1] < b[3]);
+  /* An edge's name stands towards its other end, as lines are close together at the node in focus. */
+  const name = (e, focus, card, ink, boxes) => {
+    const [x, y] = screen(focus), [u, v] = screen(e.head === focus ? e.tail : e.head);
     context.font = `11px ${css("--plain")}`;
+    const text = look[e.status] ? `${e.type} (${e.status})` : e.type, width = context.measureText(text).width;
+    const cx = x + (u - x) * 0.62, cy = y + (v - y) * 0.62, box = [cx - width / 2, cy - 8, cx + width / 2, cy + 6];
+    if (Math.hypot(u - x, v - y) < 60 || over(boxes, box)) return;
+    boxes.push(box);
     context.lineWidth = 3; context.strokeStyle = card; context.fillStyle = ink; context.globalAlpha = 1;
-    const text = look[e.status] ? `${e.type} (${e.status})` : e.type;
-    context.strokeText(text, (x + u) / 2 - 20, (y + v) / 2); context.fillText(text, (x + u) / 2 - 20, (y + v) / 2);
+    context.strokeText(text, box[0], cy + 3); context.fillText(text, box[0], cy + 3);
   };
   /* Labels of well connected nodes first; one that would lie over another is left out until there is room. */
-  const label = (order, near, ink, card, w, h) => {
-    const boxes = [], first = near ? [...near].filter(i => place.has(i)) : [];
+  const label = (order, near, ink, card, w, h, boxes) => {
+    const first = near ? [...near].filter(i => place.has(i)) : [];
     for (const i of new Set([...first, ...order])) {
       if (near && !near.has(i)) continue;
       const size = i === (hovered ?? selected?.node) ? 16 : Math.min(11.5 + Math.sqrt(degree[i]) * 0.45, 17);
       context.font = `${degree[i] > 25 ? "600 " : ""}${size}px ${css("--bangla")}`;
       const full = nodes[i].label, text = full.length > 34 ? full.slice(0, 33) + "…" : full;
-      const [x, y] = screen(i), width = context.measureText(text).width, left = x + radius(i) + 3, top = y - size * 0.75;
+      const [x, y] = screen(i), width = context.measureText(text).width, right = x + radius(i) + 3, top = y - size * 0.75;
+      const left = right + width > w && x < w ? x - radius(i) - 3 - width : right;
       if (left > w || top > h || left + width < 0 || top + size < 0) continue;
       const box = [left, top, left + width, top + size * 1.5];
-      if (i !== hovered && boxes.some(b => b[0] < box[2] && box[0] < b[2] && b[1] < box[3] && box[1] < b[3])) continue;
+      if (i !== hovered && over(boxes, box)) continue;
       boxes.push(box);
       context.lineWidth = 3.5; context.lineJoin = "round"; context.strokeStyle = card; context.fillStyle = ink;
       context.strokeText(text, left, y + size * 0.36); context.fillText(text, left, y + size * 0.36);
