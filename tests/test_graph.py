@@ -87,6 +87,25 @@ def test_places_of_one_name_in_two_wholes_are_two(schema: Schema) -> None:
     assert in_documents(build(same, schema), "GPE", "পাঞ্জাব") == [("a", "b")]
 
 
+def test_a_post_of_two_countries_at_once_joins_neither_countrys(schema: Schema) -> None:
+    text = """## {0} | 2024-01-01 | x | y
+= a GPE ভারত
+= b GPE নেপাল
+= p POST প্রধানমন্ত্রী
+
+{{ভারত|a}} ও {{নেপালের|b}} {{প্রধানমন্ত্রী|p}}।
+"""
+    stated = {
+        "one": "- p post_in a\n",
+        "other": "- p post_in b\n",
+        "both": "- p post_in a\n- p post_in b\n",
+        "again": "- p post_in a\n",
+    }
+    found = build([d for id_, lines in stated.items() for d in articles(schema, text.format(id_) + lines)], schema)
+    assert in_documents(found, "POST", "প্রধানমন্ত্রী") == [("both",), ("one", "again"), ("other",)]
+    assert "প্রধানমন্ত্রী (ভারত, নেপাল)" in {node.label for node in found.nodes.values()}
+
+
 def test_hyphens_and_case_keep_no_two_names_apart(schema: Schema) -> None:
     spelled = [Document(i, name, (Mention("m", 0, len(name), "MEDIA"),)) for i, name in enumerate(["আল-জাজিরা", "আল জাজিরা"])]
     assert len(build(spelled, schema).nodes) == 1

@@ -23,7 +23,8 @@ class Across:
     """When entities of two documents that bear one bare name are one thing; by default, when it has two words or more.
 
     A name of at least `words` words is enough (None: no name is), unless documents tie it by a relation of `apart` to
-    tails of different names. Else the two are one where both have one node as tail of a relation of `shared`.
+    tails of different names. Else the two are one where both have one node as tail of a relation of `shared`. An entity
+    that one document ties to several tails by a relation of `apart` joins no other.
     """
 
     words: int | None = 2

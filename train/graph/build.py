@@ -125,15 +125,15 @@ def _nodes(
         of_node[id_].append(member)
     names = {id_: Counter(m.name for m in group).most_common(1)[0][0] for id_, group in of_node.items()}
     bearers = Counter((group[0].type, names[id_]) for id_, group in of_node.items())
-    neighbours: dict[str, str] = {}
+    neighbours: dict[str, dict[str, None]] = defaultdict(dict)
     for fact in facts:
         if fact.type in schema.mentions[members[fact.head].type].across.shared:
-            neighbours.setdefault(ids[fact.head], names[ids[fact.tail]])
+            neighbours[ids[fact.head]][names[ids[fact.tail]]] = None
     dates = {str(d.id): d.date or str(d.id) for d in documents}
     nodes = {}
     for id_, group in of_node.items():
         name = names[id_]
-        told = neighbours.get(id_, dates[group[0].document])
+        told = ", ".join(list(neighbours[id_])[:3]) or dates[group[0].document]
         nodes[id_] = Node(
             id=id_,
             type=group[0].type,

@@ -77,8 +77,10 @@ def enough(type_: str, name: str, schema: Schema) -> bool:
 
 def join(members: Sequence[Member], facts: Sequence[Fact], schema: Schema, *, undo: Collection[str] = ()) -> Joined:
     """Group members that are one thing; those whose ids are in `undo` stay alone."""
-    free = [i for i, member in enumerate(members) if member.id not in undo]
     tails = _apart(members, facts, schema)
+    # An entity with several tails (the president of two countries) stands for several things, whichever the others are.
+    several = {i for i, by_relation in tails.items() if any(len(names) > 1 for names in by_relation.values())}
+    free = [i for i, member in enumerate(members) if member.id not in undo and i not in several]
     groups = _Groups(members, tails)
     named = _by_name(members, free, tails, schema)
     reasons: dict[int, Reason] = {}
