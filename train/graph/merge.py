@@ -157,7 +157,8 @@ def _buckets(pairs: Iterable[tuple[K, V]]) -> list[list[V]]:
 class _Groups:
     """Disjoint sets of members; a set's first member stands for it.
 
-    No set holds two entities of one document, nor two that relations of `apart` tie to different tails only.
+    No set holds two that relations of `apart` tie to different tails. Nor does one hold two entities of a document, as long
+    as what is united comes from `without_rivals` or names that are ambiguous in no document.
     """
 
     def __init__(self, members: Sequence[Member], tails: Mapping[int, dict[str, set[str]]]) -> None:
@@ -180,7 +181,7 @@ class _Groups:
     def unite(self, a: int, b: int) -> bool:
         """Whether they were two sets and are now one."""
         a, b = sorted((self.find(a), self.find(b)))
-        if a == b or self.documents[a] & self.documents[b] or self._differ(a, b):
+        if a == b or self._differ(a, b):
             return False
         self.parent[b] = a
         self.documents[a] |= self.documents[b]

@@ -33,9 +33,9 @@
     degree = nodes.map(() => 0);
     passing.forEach(e => { degree[e.head]++; degree[e.tail]++; });
     const order = nodes.map((_, i) => i).filter(i => degree[i] > 0).sort((a, b) => degree[b] - degree[a] || a - b);
-    const size = +$("size").value;
+    const top = new Set(order.slice(0, +$("size").value)), size = +$("size").value + [...asked].filter(i => !top.has(i)).length;
     // Nodes whose neighbours are all hidden are left out, so that others take their places.
-    for (let count = size, tries = 0; tries < 6; tries++) {
+    for (let count = +$("size").value, tries = 0; tries < 6; tries++) {
       const chosen = new Set([...order.slice(0, count), ...asked]);
       drawn = passing.filter(e => e.head !== e.tail && chosen.has(e.head) && chosen.has(e.tail));
       const linked = new Set(drawn.flatMap(e => [e.head, e.tail]));
