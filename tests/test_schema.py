@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from train.errors import InputError
-from train.schema import Schema
+from train.schema import Across, Schema
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -154,3 +154,30 @@ def test_malformed_signatures_are_named(schema: Schema, signatures: object, mess
     data["relations"]["meets"]["signatures"] = signatures
     with pytest.raises(InputError, match=rf"relations\.meets\.signatures: .*{message}"):
         Schema.from_dict(data)
+
+
+def test_when_names_are_one_across_documents_is_kept_and_means_nothing_to_a_model(tmp_path: Path) -> None:
+    data = small("mentions.PER.across", {"words": 3, "shared": ["meets"], "apart": ["visits"]})
+    data["mentions"]["GPE"]["across"] = {}
+    schema = Schema.from_dict(data)
+    assert schema.mentions["PER"].across == Across(3, ("meets",), ("visits",))
+    assert schema.mentions["ORG"].across == Across() and schema.mentions["ORG"].across.words == 2
+    assert schema.mentions["GPE"].across == Across(words=None)
+    schema.save(tmp_path / "s.yaml")
+    assert Schema.load(tmp_path / "s.yaml") == schema
+    assert schema.difference(Schema.from_dict(SMALL)) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"words": 0}, r"mentions\.GPE\.across\.words: expected a whole number from 1 on, got 0"),
+        ({"word": 1}, r"mentions\.GPE\.across: unknown key 'word'"),
+        ({"shared": "visits"}, r"mentions\.GPE\.across\.shared: expected a list of relation types"),
+        ({"shared": ["visits"]}, r"mentions\.GPE\.across\.shared: no relation 'visits' has it as head"),
+        ({"apart": ["nothing"]}, r"mentions\.GPE\.across\.apart: no relation 'nothing' has it as head"),
+    ],
+)
+def test_a_bad_rule_for_names_across_documents_is_refused(value: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Schema.from_dict(small("mentions.GPE.across", value))

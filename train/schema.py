@@ -13,8 +13,23 @@ from train.errors import InputError
 
 _TOP_KEYS = {"name", "language", "mentions", "groups", "relations", "statuses"}
 _COMMON_KEYS = {"definition", "example", "wikidata", "plover"}
-_MENTION_KEYS = _COMMON_KEYS | {"outside"}
+_MENTION_KEYS = _COMMON_KEYS | {"outside", "across"}
+_ACROSS_KEYS = {"words", "shared", "apart"}
 _RELATION_KEYS = _COMMON_KEYS | {"symmetric", "signatures"}
+
+
+@dataclass(frozen=True, slots=True)
+class Across:
+    """When entities of two documents that bear one bare name are one thing; by default, when it has two words or more.
+
+    A name of at least `words` words is enough (None: no name is), unless documents tie it by a relation of `apart` to
+    tails of different names. Else the two are one where both have one node as tail of a relation of `shared`. An entity
+    that one document ties to several tails by a relation of `apart` joins no other.
+    """
+
+    words: int | None = 2
+    shared: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +37,7 @@ class MentionType:
     """One type of mention; `codes` maps an outside vocabulary ("wikidata", "plover") to its code there.
 
     `outside` are words that stand before such a mention and never belong to it, as honorifics before a name.
+    `across` says what makes one node of entities in several documents, when a graph is built.
     """
 
     name: str
@@ -29,6 +45,7 @@ class MentionType:
     example: str
     codes: Mapping[str, str] = field(default_factory=dict)
     outside: tuple[str, ...] = ()
+    across: Across = Across()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +104,7 @@ class Schema:
             name: _relation_type(name, entry, f"{source}: relations.{name}", mentions, groups)
             for name, entry in _mapping(top["relations"], f"{source}: relations").items()
         }
+        _check_across(mentions, relations, source)
         statuses = {str(k): str(v) for k, v in _mapping(top["statuses"], f"{source}: statuses").items()}
         if not statuses:
             raise InputError(f"{source}: statuses: expected at least one, the default first")
@@ -103,6 +121,7 @@ class Schema:
                     "example": t.example,
                     **t.codes,
                     **({"outside": list(t.outside)} if t.outside else {}),
+                    **({"across": _across_dict(t.across)} if t.across != Across() else {}),
                 }
                 for t in self.mentions.values()
             },
@@ -140,10 +159,38 @@ class Schema:
 
 def _mention_type(name: str, entry: Any, where: str) -> MentionType:
     entry = _mapping(entry, where, allowed=_MENTION_KEYS, required={"definition"})
-    outside = entry.get("outside", [])
-    if not (isinstance(outside, list) and all(isinstance(word, str) for word in outside)):
-        raise InputError(f"{where}.outside: expected a list of words, got {outside!r}")
-    return MentionType(name, str(entry["definition"]), str(entry.get("example", "")), _codes(entry), tuple(outside))
+    outside = _strings(entry.get("outside", []), f"{where}.outside", "words")
+    across = _across(entry["across"], f"{where}.across") if "across" in entry else Across()
+    return MentionType(name, str(entry["definition"]), str(entry.get("example", "")), _codes(entry), outside, across)
+
+
+def _across(given: Any, where: str) -> Across:
+    """An empty mapping merges nothing; only a missing one is the default."""
+    entry = _mapping(given, where, allowed=_ACROSS_KEYS)
+    words = entry.get("words")
+    if words is not None and (isinstance(words, bool) or not isinstance(words, int) or words < 1):
+        raise InputError(f"{where}.words: expected a whole number from 1 on, got {words!r}")
+    shared, apart = (_strings(entry.get(key, []), f"{where}.{key}", "relation types") for key in ("shared", "apart"))
+    return Across(words, shared, apart)
+
+
+def _across_dict(across: Across) -> dict[str, Any]:
+    named = {"words": across.words, "shared": list(across.shared), "apart": list(across.apart)}
+    return {key: value for key, value in named.items() if value}
+
+
+def _check_across(mentions: Mapping[str, MentionType], relations: Mapping[str, RelationType], source: str) -> None:
+    for mention in mentions.values():
+        for key in ("shared", "apart"):
+            for name in getattr(mention.across, key):
+                if name not in relations or mention.name not in {head for head, _ in relations[name].pairs}:
+                    raise InputError(f"{source}: mentions.{mention.name}.across.{key}: no relation {name!r} has it as head")
+
+
+def _strings(given: Any, where: str, what: str) -> tuple[str, ...]:
+    if not (isinstance(given, list) and all(isinstance(item, str) for item in given)):
+        raise InputError(f"{where}: expected a list of {what}, got {given!r}")
+    return tuple(given)
 
 
 def _relation_type(

@@ -19,8 +19,8 @@ from rich.text import Text
 from train.analysis.causes import CAUSES, RelationError, counts
 from train.document import Document, Mention, Relation
 from train.errors import InputError
-from train.model.bangla import sentences
 from train.schema import Schema
+from train.sentences import sentence_of, sentence_spans
 
 TEMPLATE = Path(__file__).with_name("templates") / "document.html"
 ERRORS = TEMPLATE.with_name("errors.html")
@@ -66,10 +66,10 @@ def _mention_table(document: Document) -> Table:
 def _by_sentence(document: Document) -> dict[str, list[Relation]]:
     """Relations under the text that states them: the sentence of head and tail, or both sentences."""
     mentions = document.mention_by_id()
-    spans = _sentences(document)
+    spans = sentence_spans(document)
     places: dict[tuple[int, ...], list[Relation]] = {}
     for r in document.relations:
-        ends = {_sentence_of(mentions[id_], spans) for id_ in (r.head, r.tail)}
+        ends = {sentence_of(mentions[id_], spans) for id_ in (r.head, r.tail)}
         places.setdefault(tuple(sorted(ends)), []).append(r)
     texts = {i: " ".join(document.text[start:end].split()) for i, (start, end) in enumerate(spans)}
     grouped: dict[str, list[Relation]] = {}
@@ -151,12 +151,12 @@ class _DocumentView:
         self.mentions = document.mention_by_id()
         self.keys = {m.id: f"{number}m{i}" for i, m in enumerate(document.mentions)}
         self.names = {entity.id: entity.name for entity in document.entities}
-        self.spans = _sentences(document)
+        self.spans = sentence_spans(document)
 
     def context(self) -> dict[str, Any]:
         placed: dict[int, list[dict[str, Any]]] = {}
         for relation in self.document.relations:
-            ends = [_sentence_of(self.mentions[id_], self.spans) for id_ in (relation.head, relation.tail)]
+            ends = [sentence_of(self.mentions[id_], self.spans) for id_ in (relation.head, relation.tail)]
             placed.setdefault(max(ends), []).append(self._relation(relation, ends))
         return {
             "number": self.number,
@@ -242,21 +242,6 @@ def _check(document: Document, schema: Schema) -> None:
         document.check(schema)
     except InputError as error:
         raise InputError(f"{document.id}: {error}") from None
-
-
-def _sentences(document: Document) -> list[tuple[int, int]]:
-    """The document's sentences; those that a mention spans are joined, whatever its punctuation looks like."""
-    joined: list[tuple[int, int]] = []
-    for start, end in sentences(document.text):
-        if joined and any(m.start < start < m.end for m in document.mentions):
-            joined[-1] = (joined[-1][0], end)
-        else:
-            joined.append((start, end))
-    return joined
-
-
-def _sentence_of(mention: Mention, spans: list[tuple[int, int]]) -> int:
-    return next(i for i, (start, end) in enumerate(spans) if start <= mention.start < end)
 
 
 def _either_order(relation: Relation, mentions: dict[str, Mention], schema: Schema) -> bool:
