@@ -14,6 +14,7 @@ import yaml
 from tests.hub_server import READER, WRITER, Commit, Failure, Hub, Repository
 from tests.support import online, script
 from train.errors import InputError
+from train.licences import may_become
 from train.publish import Release, prepare, publish
 
 NAME = "owner/rajniti"
@@ -258,6 +259,27 @@ def test_a_source_that_only_scores_may_be_withheld(trained: Path, tmp_path: Path
     config["sources"].append(held_out)
     (folder / "run_config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     assert prepare(folder, NAME).files
+
+
+@pytest.mark.parametrize(
+    ("encoder", "tuned", "allowed"),
+    [
+        ("mit", "apache-2.0", True),
+        ("MIT", "cc-by-nc-4.0", True),
+        ("cc-by-4.0", "apache-2.0", True),
+        ("cc-by-nc-sa-4.0", "cc-by-nc-sa-4.0", True),
+        ("cc-by-nc-sa-4.0", "cc-by-nc-4.0", False),
+        ("cc-by-nc-4.0", "cc-by-nc-sa-4.0", True),
+        ("cc-by-nc-4.0", "mit", False),
+        ("cc-by-sa-4.0", "cc-by-4.0", False),
+        ("gpl-3.0", "apache-2.0", False),
+        ("cc-by-nd-4.0", "cc-by-nd-4.0", False),
+        ("openrail", "openrail", True),
+        ("other", "apache-2.0", False),
+    ],
+)
+def test_a_licence_may_ask_more_than_the_encoders_and_never_less(encoder: str, tuned: str, allowed: bool) -> None:
+    assert may_become(encoder, tuned) is allowed
 
 
 @pytest.mark.parametrize("name", ["rajniti", "a/b/c", "owner/ra jniti", "owner/.git"])
