@@ -19,7 +19,7 @@ from train.errors import InputError  # noqa: E402
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", help="a folder that train.py or export.py wrote")
+    parser.add_argument("checkpoint", help="a folder that train.py or export.py wrote, or OWNER/NAME[@REVISION] on the Hub")
     parser.add_argument("data", help="annotated documents, .jsonl")
     parser.add_argument("--json", metavar="FILE", help="write all scores here")
     parser.add_argument(

@@ -24,7 +24,7 @@ from train.errors import InputError  # noqa: E402
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", help="a folder that train.py or export.py wrote")
+    parser.add_argument("checkpoint", help="a folder that train.py or export.py wrote, or OWNER/NAME[@REVISION] on the Hub")
     parser.add_argument("input", nargs="+", help="article.txt, a folder, documents.jsonl, or -")
     parser.add_argument("--out", default="-", metavar="FILE", help="output file (default: standard output)")
     parser.add_argument("--format", choices=("jsonl", "html", "table"), help="default: by --out, else table")

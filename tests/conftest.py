@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import constants
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import ElectraConfig, ElectraForPreTraining
 
+from tests.hub_server import WRITER, Hub, serving
 from tests.support import ROOT, script
 from train.corpora import jsonl
 from train.corpora.load import BUNDLED
 from train.document import Document
+from train.export import save_checkpoint
 from train.schema import Schema
 from train.tagger import Tagger
 
@@ -108,6 +112,23 @@ def trained(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture
 def eager(trained: Path, documents) -> Tagger:
     """The small model with heads that find something of every kind nearly everywhere."""
+    return _eager(trained, documents)
+
+
+@pytest.fixture(scope="session")
+def eager_folder(trained: Path, documents, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Such a model with milder scores, which stay apart, as a checkpoint; with the card of the one it was made of."""
+    folder = tmp_path_factory.mktemp("eager") / "rajniti"
+    tagger = _eager(trained, documents)
+    for parameter in (*tagger.model.spans.output.parameters(), *tagger.model.pairs.relation.parameters()):
+        parameter.data *= 0.2
+    tagger.model.config.calibration, tagger.model.config.relation_threshold = {}, 0.05
+    save_checkpoint(folder, tagger)
+    (folder / "README.md").write_bytes((trained / "README.md").read_bytes())
+    return folder
+
+
+def _eager(trained: Path, documents: list[Document]) -> Tagger:
     tagger = Tagger.load(trained)
     torch.manual_seed(1)
     states: list[torch.Tensor] = []
@@ -122,3 +143,16 @@ def eager(trained: Path, documents) -> Tagger:
     torch.nn.init.zeros_(relations.bias)
     tagger.model.config.mention_threshold = 0.4
     return tagger
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A Hub on loopback, which this process's client uses with the token of a writer and an empty cache."""
+    with serving() as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}")
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setenv("HF_TOKEN", WRITER)
+        yield hub

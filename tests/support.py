@@ -22,3 +22,9 @@ def script(name: str, *arguments: str | Path, **options: object) -> subprocess.C
         check=False,
         **options,  # type: ignore[call-overload]
     )
+
+
+def online(url: str, home: Path, token: str | None = None) -> dict[str, str]:
+    """The environment of a script that uses the Hub at `url`, with its cache in `home`."""
+    environment = {"HF_ENDPOINT": url, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+    return {**environment, "HF_TOKEN": token or ""}

@@ -10,7 +10,7 @@ import yaml
 from huggingface_hub import ModelCard
 
 from tests.support import ROOT
-from train.card import card
+from train.card import card, check_filled
 from train.config import RunConfig
 from train.errors import InputError
 from train.schema import Schema
@@ -91,3 +91,19 @@ def test_commit_that_was_got_stands_in_the_card() -> None:
 def test_a_placeholder_left_in_the_card_is_refused() -> None:
     with pytest.raises(InputError, match="'TODO' was left in it"):
         _card(REFERENCE, device="TODO")
+
+
+def test_words_that_hold_a_placeholders_letters_are_none() -> None:
+    check_filled("None of it is about finance or governance.", "card")
+    for text in ("energy: None", "f1 nan", "TBD", "{{ title }}", "[More Information Needed]"):
+        with pytest.raises(InputError, match="was left in it"):
+            check_filled(text, "card")
+
+
+def test_metadata_has_intervals_and_an_example_to_try() -> None:
+    data = ModelCard(_card(REFERENCE)).data
+    scores = json.loads((REFERENCE / "scores.json").read_text(encoding="utf-8"))["test"]["bundled"]
+    (strict,) = (r for r in data.eval_results or [] if r.metric_name == "mention strict F1")
+    bounds = scores["intervals"]["mentions.strict.f1"]
+    assert strict.metric_args == {"confidence_level": 0.95, "confidence_interval": [round(b, 4) for b in bounds]}
+    assert data.widget[0]["text"] in _card(REFERENCE).split("```python")[1]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from train import licences
 from train.config import RunConfig
 from train.errors import InputError
 from train.files import atomic_write
@@ -17,14 +19,19 @@ from train.scoring import headline
 
 TEMPLATE = Path(__file__).with_name("templates") / "model_card.md"
 
-# The licence of what is tuned from an encoder under a licence; others are passed on as they are.
-_TUNED = {"mit": "apache-2.0"}
 _LICENCES = {
     "apache-2.0": "Weights and code: Apache-2.0. The encoder's weights are under MIT, the bundled corpus under CC BY 4.0.",
     "cc-by-nc-sa-4.0": "BanglaBERT is under CC BY-NC-SA 4.0, and so are these weights, which are tuned from it: no commercial "
     "use, and what is made from them is shared alike. The code is under Apache-2.0, the bundled corpus under CC BY 4.0.",
 }
+# What templates and missing values leave; words of a running text (none of, finance) are none.
+_PLACEHOLDER = re.compile(r"\[More Information Needed\]|\{\{|\b(?:TODO|TBD|FIXME|nan)\b|\bNone\b(?! of\b)")
 _ASKED = (0.7, 0.8, 0.9, 0.95)
+# Sentences for the Hub's page to try, by title; the first is the card's example.
+_EXAMPLES = {
+    "সফর": "চীনের পররাষ্ট্রমন্ত্রী ওয়াং ই মঙ্গলবার ঢাকায় পৌঁছেছেন।",
+    "দল ও পদ": "জাতীয় পার্টির চেয়ারম্যান জি এম কাদের রংপুরে নির্বাচন কমিশনের সমালোচনা করেছেন।",
+}
 _BASE_MODELS = {"offline:e5-small": "intfloat/multilingual-e5-small"}
 
 
@@ -38,8 +45,7 @@ def write_card(folder: Path, *, config: RunConfig, schema: Schema, scores: Mappi
 def card(*, config: RunConfig, schema: Schema, scores: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     """The card's text. The same run always gives the same card."""
     encoder = facts["encoder"]
-    licence = encoder.get("license")
-    licence = _TUNED.get(licence, licence) or "other"
+    licence = licences.of_tuned(licences.of_encoder(encoder["name"], encoder.get("license")))
     title = f"political news in Bangla, on {encoder['name']}"
     tests = [_block(source, block, scores, facts) for source, block in scores["test"].items()]
     made = ModelCard.from_template(
@@ -47,6 +53,7 @@ def card(*, config: RunConfig, schema: Schema, scores: Mapping[str, Any], facts:
         template_path=str(TEMPLATE),
         title=title,
         description=config.description,
+        example=next(iter(_EXAMPLES.values())),
         schema=schema,
         tests=tests,
         resamples=config.evaluation.resamples,
@@ -63,10 +70,14 @@ def card(*, config: RunConfig, schema: Schema, scores: Mapping[str, Any], facts:
         ),
     )
     text = str(made).strip() + "\n"
-    for placeholder in ("[More Information Needed]", "{{", "TODO", "None", "nan"):
-        if placeholder in text:
-            raise InputError(f"model card: {placeholder!r} was left in it")
+    check_filled(text, "model card")
     return text
+
+
+def check_filled(text: str, source: str) -> None:
+    """Raise InputError if a card's text still has a placeholder, or a value that was not there."""
+    if found := _PLACEHOLDER.search(text):
+        raise InputError(f"{source}: {found.group()!r} was left in it")
 
 
 def _metadata(title: str, licence: str, encoder: Mapping[str, Any], scores: Mapping[str, Any]) -> ModelCardData:
@@ -80,6 +91,7 @@ def _metadata(title: str, licence: str, encoder: Mapping[str, Any], scores: Mapp
             metric_type="f1" if name.endswith("f1") else "accuracy",
             metric_name=ROWS[name],
             metric_value=round(value, 4),
+            metric_args=_bounds(block["intervals"].get(INTERVALS[name])),
         )
         for source, block in scores["test"].items()
         for name, value in headline(block).items()
@@ -92,9 +104,15 @@ def _metadata(title: str, licence: str, encoder: Mapping[str, Any], scores: Mapp
         pipeline_tag="token-classification",
         base_model=_BASE_MODELS.get(encoder["name"], encoder["name"]),
         tags=["bangla", "politics", "news", "named-entity-recognition", "relation-extraction", "coreference"],
+        widget=[{"text": text, "example_title": title} for title, text in _EXAMPLES.items()],
         model_name=title,
         eval_results=results,
     )
+
+
+def _bounds(interval: Sequence[float] | None) -> dict[str, Any] | None:
+    """An interval where the model index has room for how a metric was computed."""
+    return {"confidence_level": 0.95, "confidence_interval": [round(bound, 4) for bound in interval]} if interval else None
 
 
 def _block(source: str, block: Mapping[str, Any], scores: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:

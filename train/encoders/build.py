@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
+from train import hub
 from train.config import EncoderConfig, RunConfig
 from train.encoders import offline
 from train.encoders.tokenizer import load_tokenizer
@@ -68,16 +69,10 @@ def fetch(encoder: EncoderConfig) -> tuple[Path, dict[str, Any]]:
 
 def _download(name: str, revision: str | None) -> Path:
     """A snapshot of the Hub repository: safetensors where it has them, PyTorch's own format otherwise."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=[*_SMALL_FILES, "*.safetensors"]))
+    with hub.failures(f"encoder.name: {name!r} is no folder and cannot be got from the Hub"):
+        folder = hub.download(name, revision, [*_SMALL_FILES, "*.safetensors"])
         if not list(folder.glob("*.safetensors")):
-            snapshot_download(name, revision=revision, allow_patterns=["pytorch_model*.bin*"])
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"encoder.name: {name!r} is no folder and cannot be got from the Hub: {reason}") from None
+            hub.download(name, revision, ["pytorch_model*.bin*"])
     return folder
 
 

@@ -6,6 +6,7 @@ of these gets a score per relation type, a distribution over statuses and an ide
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,10 +163,15 @@ class RajnitiModel(RajnitiPreTrainedModel):
             **pair_losses(output, labels, self.config.loss_weights.get("positive", 1.0)),
         }
 
-    def tag(self, texts: list[str], tokenizer: Any, **options: Any) -> list[dict[str, Any]]:
-        """Documents of raw texts, in the corpus's own form; see `tagging.tag` for the options."""
+    def tag(self, texts: str | Sequence[str], tokenizer: Any, **options: Any) -> Any:
+        """The document of a raw text, or a list of those of several, in the corpus's own form.
+
+        See `tagging.tag` for the options.
+        """
         from .tagging import tag
 
+        if isinstance(texts, str):
+            return tag(self, tokenizer, [texts], **options)[0]
         return tag(self, tokenizer, texts, **options)
 
 
