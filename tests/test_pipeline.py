@@ -81,7 +81,7 @@ def texts(documents: list) -> list[str]:
 def test_strings_lists_and_generators_give_what_the_model_gives(pipe, eager_folder: Path, texts: list[str]) -> None:
     tagger = Tagger.load(eager_folder)
     expected = tagger.model.tag(texts, tagger.tokenizer)
-    assert all(document["mentions"] and document["relations"] for document in expected[:3])
+    assert any(d["mentions"] for d in expected) and any(d["relations"] for d in expected)
     # What shares a forward pass has a say in the last digits, so that each is compared with the model's on the same texts.
     options = {"batch_tokens": 16 * tagger.config.window_tokens}
     assert pipe(texts) == pipe(tuple(texts)) == tagger.model.tag(texts, tagger.tokenizer, **options)
