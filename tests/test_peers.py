@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.support import script
+from train.corpora.conll import outermost
 from train.document import Document, Mention, Relation
 from train.errors import InputError
 from train.peers import data
-from train.peers.common import Found, Task, outermost, predicted, run, units
+from train.peers.common import Found, Task, predicted, run, units
 from train.schema import Schema
 
 TEXT = "ঢাকার করিম উদ্দিন বলেন। তিনি বিএনপির নেতা।"

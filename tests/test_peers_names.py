@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from seqeval.metrics.sequence_labeling import get_entities
 
+from train.corpora.conll import outermost
 from train.document import Document, Mention
 from train.errors import InputError
 from train.peers import hf, spacy_ner
-from train.peers.common import Found, Task, Unit, flat, outermost, predicted, units
+from train.peers.common import Found, Task, Unit, flat, predicted, units
 from train.schema import Schema
 
 TEXT = "ঢাকা বিশ্ববিদ্যালয়ের উপাচার্য এলেন। বিএনপি'র নেতা, ভারত!"

@@ -200,7 +200,7 @@ def write(path: str | Path, documents: Iterable[Document]) -> int:
 
 
 def _rows(document: Document) -> tuple[list[str], int]:
-    outer = _outermost(document.mentions)
+    outer = outermost(document.mentions)
     # No sentence ends inside a mention, whatever its punctuation looks like.
     breaks = {start for start, _ in sentences(document.text)[1:] if not any(m.start < start < m.end for m in outer)}
     rows: list[str] = []
@@ -217,7 +217,8 @@ def _rows(document: Document) -> tuple[list[str], int]:
     return rows, len(document.mentions) - len(begun)
 
 
-def _outermost(mentions: Iterable[Mention]) -> list[Mention]:
+def outermost(mentions: Iterable[Mention]) -> list[Mention]:
+    """Mentions that lie in no other, in order of text: all that columns can hold."""
     outer: list[Mention] = []
     for mention in sorted(mentions, key=lambda m: (m.start, -m.end)):
         if not outer or mention.start >= outer[-1].end:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from train.config import LAYERS, Layer
+from train.corpora.conll import outermost
 from train.corpora.spert import trimmed
 from train.document import Document, Mention, Relation
 from train.errors import InputError
@@ -64,15 +65,6 @@ def units(documents: Sequence[Document], task: Task) -> list[Unit]:
             if tokens:
                 made.append(Unit(number, document.text, tokens))
     return made
-
-
-def outermost(mentions: Iterable[Mention]) -> list[Mention]:
-    """Mentions that lie in no other, for systems that cannot nest."""
-    kept: list[Mention] = []
-    for mention in sorted(mentions, key=lambda m: (m.start, -m.end)):
-        if not kept or mention.start >= kept[-1].end:
-            kept.append(mention)
-    return kept
 
 
 def flat(unit: Unit, mentions: Iterable[Mention]) -> list[tuple[int, int, str]]:
