@@ -46,16 +46,34 @@ def test_span_mean_is_that_of_its_words(built) -> None:
 
 def test_a_window_scores_the_same_alone_and_beside_longer_ones(built, documents) -> None:
     model, tokenizer = built
-    texts = [documents[0].text, documents[-1].text * 2]
+    texts = [documents[0].text.split("।")[0] + "।", documents[-1].text * 2]
     alone = [model.tag([text], tokenizer)[0] for text in texts]
     together = model.tag(texts, tokenizer)
     assert [d["mentions"] for d in alone] == [d["mentions"] for d in together]
     encoded = [encode_text(t, tokenizer) for t in texts]
     from train.model.tagging import score_windows
 
+    encoded.sort(key=lambda text: len(text.words))
     one = score_windows(model, tokenizer, encoded[:1], batch_tokens=4096)[0][0]
     two = score_windows(model, tokenizer, encoded, batch_tokens=100_000)[0][0]
     np.testing.assert_allclose(one.mentions, two.mentions, atol=1e-5)
+    np.testing.assert_array_equal(one.candidates, two.candidates)
+    np.testing.assert_allclose(one.relations, two.relations, atol=1e-5)
+
+
+def test_the_loss_of_a_batch_is_the_sum_of_its_windows_losses(built, documents, schema) -> None:
+    model, tokenizer = built
+    made, _ = examples(_part(documents), tokenizer, model.config, schema)
+    by_length = sorted(made, key=lambda e: e.window.last - e.window.first)
+    pair = [by_length[0], by_length[-1]]
+
+    def losses(chosen):
+        with torch.no_grad():
+            return model(**batch(chosen, tokenizer, model.config)).losses
+
+    together, parts = losses(pair), [losses([example]) for example in pair]
+    for name, value in together.items():
+        assert float(value) == pytest.approx(sum(float(part[name]) for part in parts), rel=1e-4), name
 
 
 def _part(documents, **fields) -> Part:

@@ -143,19 +143,27 @@ class RajnitiModel(RajnitiPreTrainedModel):
         return edge_mask[:, :, None] & can_end
 
     def candidate_count(self, n: int) -> int:
-        """Candidates of a batch whose longest window has n words."""
-        most = min(self.config.max_candidates, n * self.config.max_span_width)
-        return max(1, min(most, int(self.config.candidate_ratio * n) + 1))
+        """The most candidates that a window of n words can have."""
+        return int(self._candidate_counts(torch.tensor(n)))
+
+    def _candidate_counts(self, words: Tensor) -> Tensor:
+        """Candidates of windows of so many words. In whole numbers: a count must not go by the device's rounding."""
+        wanted = words * round(self.config.candidate_ratio * 1000) // 1000 + 1
+        return wanted.clamp(max=self.config.max_candidates).minimum(words * self.config.max_span_width)
 
     def _choose(self, logits: Tensor, valid: Tensor, word_mask: Tensor, gold: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Candidates [B, K] and which of them count: each window's own number, whatever else is in the batch."""
         scores = logits.float().amax(-1).masked_fill(~valid, -1e4).flatten(1)
-        count = self.candidate_count(word_mask.shape[1])
+        most = self.candidate_count(word_mask.shape[1])
+        counts = self._candidate_counts(word_mask.sum(1))
         if gold is not None:  # in training, pairs of true mentions are always seen
-            count = min(max(count, gold.shape[1]), scores.shape[1])
+            most = min(max(most, gold.shape[1]), scores.shape[1])
+            counts = counts.maximum((gold >= 0).sum(1))
             bonus = 1e5 * (gold >= 0).to(scores.dtype)
             scores = scores + torch.zeros_like(scores).scatter_reduce(1, gold.clamp(min=0), bonus, "amax")
-        best, candidates = scores.topk(count, dim=1)
-        return candidates, best > -1e3
+        best, candidates = scores.topk(most, dim=1)
+        own = torch.arange(most, device=counts.device) < counts[:, None]
+        return candidates, own & (best > -1e3)
 
     def _losses(self, output: RajnitiOutput, labels: dict[str, Tensor], valid: Tensor, logits: Tensor) -> dict[str, Tensor]:
         return {
