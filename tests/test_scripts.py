@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from tests.support import ROOT, script
+from train.cli import run
 from train.corpora import jsonl
 from train.tagger import Tagger
 
@@ -28,6 +30,16 @@ def test_training_leaves_everything_that_a_run_is_for(trained: Path) -> None:
     assert len(jsonl.read(trained / "predictions" / "test.jsonl", None)) == 3
     assert (trained / "training_curve.png").read_bytes()[:4] == b"\x89PNG"
     assert list((trained / "logs").rglob("events.out.tfevents*"))
+
+
+def test_a_scripts_number_of_threads_does_not_go_by_how_busy_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MKL_DYNAMIC", raising=False)  # run() sets it for this process: give it back after the test
+    seen = []
+    run(lambda: seen.append(os.environ["MKL_DYNAMIC"]))
+    assert seen == ["FALSE"]
+    monkeypatch.setenv("MKL_DYNAMIC", "TRUE")
+    run(lambda: seen.append(os.environ["MKL_DYNAMIC"]))
+    assert seen[-1] == "TRUE"
 
 
 def test_training_loss_falls(trained: Path) -> None:

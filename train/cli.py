@@ -12,6 +12,9 @@ from train.errors import InputError
 def run(main: Callable[[], None]) -> None:
     """Run a script's main function and exit with its status."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # MKL would take fewer threads while the machine is busy, and another number of threads rounds otherwise: the same
+    # training would end with other weights.
+    os.environ.setdefault("MKL_DYNAMIC", "FALSE")
     try:
         main()
         sys.stdout.flush()
