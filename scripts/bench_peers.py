@@ -8,8 +8,10 @@ Systems: ours (train.py on the dataset's config), spert (github.com/lavis-nlp/sp
 run_ner_no_trainer.py), spacy (its `train` command, by the Python of --code), dictionary (of training names). --code is the
 peer's own code as its authors publish it; train/peers/ says what is patched there so that it runs on today's libraries.
 
-Each seed's predictions and scores stay in --out and are not made again; `table` prints all that were. A plus-minus is the 95 %
-interval of the mean over seeds (Student's t). The last line is one line of JSON.
+Each seed's predictions and scores stay in --out and are not made again; `table` prints all that were. A plus-minus is the
+95 % interval of the mean over seeds (Student's t). With --against NAME, as for ablations, the table also says how far each
+setting is from that one: on the lowest seed of both, with the 95 % interval of a paired bootstrap over documents. The last
+line is one line of JSON.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ JOINT = ("ours", "spert")  # the others know no relations
 VOCABULARIES = {"conll04": "all"}
 CONFIGS = {"bundled": "quickstart.yaml"}
 FIGURES = {"mentions": "mention F1", "relations": "relation F1", "relations macro": "relation F1, macro"}
+DIFFERENCES = {"mentions": "mentions.strict.f1", "relations": "relations.strict.f1"}
 
 
 def main() -> None:
@@ -53,18 +56,22 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[13, 14, 15])
     parser.add_argument("--name", help="what to call this setting (default: the system)")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of the system")
+    parser.add_argument("--against", metavar="NAME", help="a setting that the others are compared with")
     parser.add_argument("--out", type=Path, default=Path("runs/peers"))
     arguments = parser.parse_args()
     folder = arguments.out / arguments.dataset
     if arguments.system != "table":
         _run(arguments, folder)
     rows = _rows(folder)
+    if arguments.against:
+        _compare(rows, arguments, folder)
     print(_table(rows))
     print(json.dumps({"dataset": arguments.dataset, "rows": rows}, ensure_ascii=False))
 
 
 def _run(arguments: argparse.Namespace, folder: Path) -> None:
     """One result file a seed; what lies there already stays."""
+    from train.corpora import jsonl
     from train.files import atomic_write
     from train.peers.data import load
     from train.scoring import score
@@ -81,6 +88,7 @@ def _run(arguments: argparse.Namespace, folder: Path) -> None:
         found = SYSTEMS[arguments.system](task, arguments, place, seed)
         seconds = time.perf_counter() - started
         scores = score(task.test, found, task.schema, layers=task.layers, resamples=0)
+        jsonl.write(place / "test.jsonl", found)
         result: dict[str, Any] = {"system": arguments.system, "set": arguments.set, "seed": seed, "seconds": round(seconds)}
         for layer in ("mentions", "relations") if arguments.system in JOINT else ("mentions",):
             if layer in scores:
@@ -103,6 +111,30 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def _compare(rows: list[dict[str, Any]], arguments: argparse.Namespace, folder: Path) -> None:
+    """Give each row its `difference` to the setting --against: {mentions, relations: {mean, low, high, p}}."""
+    from train.analysis.compare import compare
+    from train.corpora import jsonl
+    from train.peers.data import load
+
+    base = next((row for row in rows if row["name"] == arguments.against), None)
+    if base is None:
+        raise InputError(f"--against: expected one of {', '.join(row['name'] for row in rows)}, got {arguments.against}")
+    task = load(arguments.dataset, arguments.data)
+    for row in rows:
+        shared = sorted(set(row["seeds"]) & set(base["seeds"]))
+        places = [folder / name / str(seed) / "test.jsonl" for seed in shared[:1] for name in (row["name"], base["name"])]
+        if row is base or not places or not all(place.exists() for place in places):
+            continue
+        ours, theirs = (jsonl.read(place, None) for place in places)  # a peer may predict what the schema forbids
+        found = compare(task.test, ours, theirs, task.schema)
+        row["difference"] = {
+            layer: {"mean": found[name]["difference"], "low": found[name]["interval"][0], "high": found[name]["interval"][1]}
+            for layer, name in DIFFERENCES.items()
+            if layer in row
+        }
+
+
 def _half_width(values: list[float]) -> float | None:
     from scipy.stats import t
 
@@ -110,17 +142,26 @@ def _half_width(values: list[float]) -> float | None:
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
-    lines = ["| system | seeds | " + " | ".join(FIGURES.values()) + " | minutes |", "|---" * (len(FIGURES) + 3) + "|"]
+    compared = [layer for layer in DIFFERENCES if any(layer in row.get("difference", {}) for row in rows)]
+    titles = ["system", "seeds", *FIGURES.values(), *(f"{layer}: difference" for layer in compared), "minutes"]
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for row in rows:
-        cells = []
-        for key in FIGURES:
-            value = row.get(key)
-            spread = f" ± {100 * value['interval']:.1f}" if value and value["interval"] is not None else ""
-            cells.append(f"{100 * value['mean']:.1f}{spread}" if value else "–")
-        lines.append(
-            f"| {row['name']} | {len(row['seeds'])} | " + " | ".join(cells) + f" | {row['seconds']['mean'] / 60:.1f} |"
-        )
+        cells = [row["name"], str(len(row["seeds"])), *(_cell(row.get(key)) for key in FIGURES)]
+        cells += [_difference(row.get("difference", {}).get(layer)) for layer in compared]
+        lines.append(f"| {' | '.join(cells)} | {row['seconds']['mean'] / 60:.1f} |")
     return "\n".join(lines)
+
+
+def _cell(value: dict[str, Any] | None) -> str:
+    if value is None:
+        return "–"
+    return f"{100 * value['mean']:.1f}" + (f" ± {100 * value['interval']:.1f}" if value["interval"] is not None else "")
+
+
+def _difference(value: dict[str, float] | None) -> str:
+    if value is None:
+        return "–"
+    return f"{100 * value['mean']:+.1f} ({100 * value['low']:+.1f} to {100 * value['high']:+.1f})"
 
 
 def _ours(task: Task, arguments: argparse.Namespace, folder: Path, seed: int) -> list[Document]:

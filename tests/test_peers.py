@@ -85,6 +85,23 @@ def test_the_script_scores_each_seed_once_and_shows_all_systems(tmp_path: Path) 
     assert (done.returncode, done.stderr.strip()) == (1, "error: --code: expected where spert's own code is, got None")
 
 
+def test_the_table_says_how_far_each_setting_is_from_a_named_one(tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("".join(f"কথা{i}\tO\nঢাকা\tB-LOC\n\n" for i in range(40)), encoding="utf-8")
+    (tmp_path / "test.txt").write_text("যাই\tO\nঢাকা\tB-LOC\n\nআসি\tO\nঢাকা\tB-LOC\n", encoding="utf-8")
+    data_and_out = ("rifat", "--data", tmp_path, "--out", tmp_path / "out")
+    assert script("bench_peers.py", "dictionary", *data_and_out, "--seeds", "1", "--name", "half").returncode == 0
+    found = tmp_path / "out" / "rifat" / "half" / "1" / "test.jsonl"
+    first, second = (json.loads(line) for line in found.read_text(encoding="utf-8").splitlines())
+    lines = (json.dumps(line) for line in (first, second | {"mentions": []}))
+    found.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    done = script("bench_peers.py", "dictionary", *data_and_out, "--seeds", "1", "--against", "dictionary")
+    assert done.returncode == 0, done.stderr
+    assert "| half | 1 | 100.0 | – | – | -33.3 (-100.0 to +0.0) | 0.0 |" in done.stdout
+    assert "| dictionary | 1 | 100.0 | – | – | – | 0.0 |" in done.stdout
+    done = script("bench_peers.py", "table", *data_and_out, "--against", "ours")
+    assert (done.returncode, done.stderr.strip()) == (1, "error: --against: expected one of dictionary, half, got ours")
+
+
 @pytest.mark.parametrize("dataset", ["conll04", "rifat"])
 def test_ours_goes_through_its_shipped_config(dataset: str, electra_folder: Path, tmp_path: Path) -> None:
     """With a small encoder and little data put in, and all else as shipped."""
