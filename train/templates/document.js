@@ -1,5 +1,6 @@
 (() => {
   let pinned = null;
+  const held = () => pinned?.isConnected ? pinned : null; // another article may have taken its place
   const rows = ".relation, .entity";
   const show = row => {
     document.querySelectorAll("mark.lit").forEach(mark => mark.classList.remove("lit"));
@@ -12,8 +13,8 @@
     show(pinned);
   };
   for (const kind of ["mouseover", "focusin"])
-    document.addEventListener(kind, event => show(event.target.closest(rows) || pinned));
-  document.addEventListener("focusout", () => show(pinned));
+    document.addEventListener(kind, event => show(event.target.closest(rows) || held()));
+  document.addEventListener("focusout", () => show(held()));
   document.addEventListener("click", event => { const row = event.target.closest(rows); if (row || pinned) pin(row); });
   document.addEventListener("keydown", event => {
     if (event.key === "Escape" && pinned) pin(null);
