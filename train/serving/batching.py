@@ -108,8 +108,9 @@ class Batcher:
 
     @property
     def waiting(self) -> int:
-        """How many texts wait."""
-        return len(self._waiting)
+        """How many texts wait that somebody waits for."""
+        with self._changed:
+            return sum(not item.job.future.done() for item in self._waiting)
 
     def retry_after(self) -> int:
         """Whole seconds after which room is likely: as long as the last batch took."""
