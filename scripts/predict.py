@@ -45,9 +45,8 @@ def main() -> None:
     from train.tagger import Tagger
 
     tagger = Tagger.load(arguments.checkpoint)
-    for layer in ("mentions", "relations") if precision is not None else ():
-        if tagger.config.threshold_at(layer, precision) > 1:
-            print(f"{layer}: none are given, as no score reached precision {precision} on validation data", file=sys.stderr)
+    for line in tagger.unreached(precision) if precision is not None else ():
+        print(line, file=sys.stderr)
     write_documents(tagger.tag(articles, min_precision=precision), arguments.out, arguments.format, tagger.schema)
 
 

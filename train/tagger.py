@@ -18,7 +18,7 @@ from train.hub import resolve
 from train.model.configuration_rajniti import RajnitiConfig
 from train.model.decoding import WindowScores, decode
 from train.model.modeling_rajniti import RajnitiModel
-from train.model.tagging import score_windows
+from train.model.tagging import at_precision, score_windows
 from train.model.windows import EncodedText, encode_text
 from train.quiet import quietly
 from train.schema import Schema
@@ -65,6 +65,10 @@ class Tagger:
     def config(self) -> RajnitiConfig:
         return cast(RajnitiConfig, self.model.config)
 
+    @property
+    def device(self) -> str:
+        return str(self.model.device)
+
     def __call__(self, text: str) -> Document:
         """The document of one raw text."""
         return self.tag([Document("text", text)])[0]
@@ -85,9 +89,18 @@ class Tagger:
         scores = score_windows(self.model, self.tokenizer, encoded, batch_tokens=self.batch_tokens)
         return list(zip(documents, encoded, scores, strict=True))
 
-    def decoded(self, scored: Iterable[Scored]) -> list[Document]:
+    def decoded(self, scored: Iterable[Scored], *, min_precision: float | None = None) -> list[Document]:
         """What `tag` gives for these documents, by the configuration as it stands now."""
-        return [_annotated(d, decode(encoded, scores, self.config)) for d, encoded, scores in scored]
+        config = self.config if min_precision is None else at_precision(self.config, min_precision)
+        return [_annotated(d, decode(encoded, scores, config)) for d, encoded, scores in scored]
+
+    def unreached(self, min_precision: float) -> list[str]:
+        """A line for each layer of which nothing is given at this precision, since it was never reached."""
+        return [
+            f"{layer}: none are given, as no score reached precision {min_precision} on validation data"
+            for layer in ("mentions", "relations")
+            if self.config.threshold_at(layer, min_precision) > 1
+        ]
 
     def tag_given(self, documents: Sequence[Document]) -> list[Document]:
         """The documents with their own mentions and predicted relations and identities.

@@ -6,10 +6,8 @@ import io
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import jinja2
 from rich import box
 from rich.console import Console
 from rich.padding import Padding
@@ -19,11 +17,9 @@ from rich.text import Text
 from train.analysis.causes import CAUSES, RelationError, counts
 from train.document import Document, Mention, Relation
 from train.errors import InputError
+from train.rendering import render
 from train.schema import Schema
 from train.sentences import sentence_of, sentence_spans
-
-TEMPLATE = Path(__file__).with_name("templates") / "document.html"
-ERRORS = TEMPLATE.with_name("errors.html")
 
 
 def to_table(document: Document, schema: Schema) -> str:
@@ -99,18 +95,7 @@ def _by_entity(document: Document) -> list[list[Mention]]:
 def errors_to_html(errors: Sequence[RelationError], *, gold: int, predicted: int) -> str:
     """One page of all errors by cause, each with its sentence, of so many gold and predicted relations."""
     by_cause = {cause: [e for e in errors if e.cause == cause] for cause in CAUSES}
-    return _template(ERRORS).render(causes=CAUSES, by_cause=by_cause, table=counts(errors), gold=gold, predicted=predicted)
-
-
-def _template(path: Path) -> jinja2.Template:
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.from_string(path.read_text(encoding="utf-8"))
+    return render("errors.html", causes=CAUSES, by_cause=by_cause, table=counts(errors), gold=gold, predicted=predicted)
 
 
 def to_html(documents: Sequence[Document], schema: Schema) -> str:
@@ -118,17 +103,25 @@ def to_html(documents: Sequence[Document], schema: Schema) -> str:
 
     Raises InputError if a document breaks the schema.
     """
-    template = _template(TEMPLATE)
+    return render("document.html", **_context(documents, schema))
+
+
+def to_fragment(document: Document, schema: Schema) -> str:
+    """What `to_html` shows of one document without the page around it, for a page with the same styles and script."""
+    return render("articles.html", **_context([document], schema))
+
+
+def _context(documents: Sequence[Document], schema: Schema) -> dict[str, Any]:
     views = [_DocumentView(document, schema, number).context() for number, document in enumerate(documents)]
     used = {m.type for document in documents for m in document.mentions}
-    return template.render(
-        documents=views,
-        schema=schema,
-        hues=_hues(schema),
-        types=[t for t in schema.mentions.values() if t.name in used],
-        statuses=[(name, text, _look(name, schema)) for name, text in schema.statuses.items()],
-        figure=_figure,
-    )
+    return {
+        "documents": views,
+        "schema": schema,
+        "hues": _hues(schema),
+        "types": [t for t in schema.mentions.values() if t.name in used],
+        "statuses": [(name, text, _look(name, schema)) for name, text in schema.statuses.items()],
+        "figure": _figure,
+    }
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -35,7 +36,7 @@ def iterate(path: str | Path | BinaryIO, schema: Schema | None) -> Iterator[Docu
     lines: dict[str | int, int] = {}
     for number, line in _lines(path, name):
         where = f"{name}:{number}"
-        document = from_dict(_json(line, where), where=where)
+        document = from_dict(loads(line, where=where), where=where)
         if document.id in lines:
             raise InputError(f"{where}: id: {document.id!r} is already the id of line {lines[document.id]}")
         lines[document.id] = number
@@ -114,6 +115,30 @@ def to_dict(document: Document) -> dict[str, Any]:
     result["entities"] = [_present(e, _ENTITY_FIELDS) for e in document.entities]
     result["relations"] = [_present(r, _RELATION_FIELDS) for r in document.relations]
     return {**result, **document.extra}
+
+
+def loads(text: str, *, where: str) -> Any:
+    """The value of a JSON text; raises InputError that begins with `where`, also for a field given twice and for NaN."""
+
+    def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) < len(pairs):
+            twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+            raise InputError(f"{where}: field {twice!r} is given twice")
+        return result
+
+    def no_constant(name: str) -> NoReturn:
+        raise InputError(f"{where}: {name} is no JSON number")
+
+    try:
+        return json.loads(text, object_pairs_hook=no_duplicates, parse_constant=no_constant)
+    except InputError:
+        raise
+    except json.JSONDecodeError as error:
+        line = f"line {error.lineno}, " if error.lineno > 1 else ""
+        raise InputError(f"{where}: not valid JSON: {error.msg} at {line}column {error.colno}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: not valid JSON: {error}") from None
 
 
 _MENTION_FIELDS = ("id", "start", "end", "type", "entity", "score")
@@ -247,24 +272,3 @@ def _lines(path: str | Path | BinaryIO, name: str) -> Iterator[tuple[int, str]]:
             offset += len(raw)
             if decoded.strip():
                 yield number, decoded
-
-
-def _json(line: str, where: str) -> Any:
-    def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        result = dict(pairs)
-        if len(result) < len(pairs):
-            keys = [key for key, _ in pairs]
-            raise InputError(f"{where}: field {next(k for k in keys if keys.count(k) > 1)!r} is given twice")
-        return result
-
-    def no_constant(name: str) -> NoReturn:
-        raise InputError(f"{where}: {name} is no JSON number")
-
-    try:
-        return json.loads(line, object_pairs_hook=no_duplicates, parse_constant=no_constant)
-    except InputError:
-        raise
-    except json.JSONDecodeError as error:
-        raise InputError(f"{where}: not valid JSON: {error.msg} at column {error.colno}") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: not valid JSON: {error}") from None

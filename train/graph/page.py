@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
-
-import jinja2
 
 from train.graph.structure import Edge, Graph
 from train.graph.timeline import Entry
+from train.rendering import render
 from train.schema import Schema
-
-TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 
 
 def page(graph: Graph, schema: Schema) -> str:
     """The page with the whole graph in it. It shows the nodes of most edges first; search and clicks bring the others."""
-    return _render(
-        "graph.html", schema, data=_script_safe(_data(graph, schema)), nodes=len(graph.nodes), edges=len(graph.edges)
-    )
+    data = _script_safe(_data(graph, schema))
+    return render("graph.html", schema=schema, data=data, nodes=len(graph.nodes), edges=len(graph.edges))
 
 
 def timeline_page(graph: Graph, pair: tuple[str, str], entries: Sequence[Entry], schema: Schema) -> str:
@@ -38,19 +33,7 @@ def timeline_page(graph: Graph, pair: tuple[str, str], entries: Sequence[Entry],
         }
         for entry in entries
     ]
-    return _render("timeline.html", schema, rows=rows, pair=[graph.nodes[id_].label for id_ in pair])
-
-
-def _render(name: str, schema: Schema, **values: Any) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES, encoding="utf-8"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(name).render(schema=schema, **values)
+    return render("timeline.html", schema=schema, rows=rows, pair=[graph.nodes[id_].label for id_ in pair])
 
 
 def _script_safe(data: Any) -> str:

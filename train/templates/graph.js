@@ -22,6 +22,7 @@
   const place = new Map(); // node -> {x, y, vx, vy}
   let shown = [], drawn = [], selected = null, hovered = null, degree = [];
   let view = { x: 0, y: 0, scale: 1 }, heat = 0;
+  let steered = false; // a person has moved the view, which then stays as it is
 
   const inTime = said => (!$("from").value || (said[1] || "") >= $("from").value) && (!$("to").value || (said[1] && said[1] <= $("to").value));
   const passes = e => !off.relations.has(e.type) && !off.statuses.has(e.status)
@@ -221,7 +222,7 @@
     selected = null;
     const p = panel(), clashes = edges.filter(e => e.also.length && look[e.status] === 0);
     p.append(make("h1", {}, "Who did what to whom"),
-      make("p", { className: "soft" }, `${data.documents.length} documents. Click a node for what is said of it, a line for what is said between two, and search for nodes that are not shown. Drag to move, scroll to zoom, Escape to come back here.`));
+      make("p", { className: "soft" }, `${data.documents.length} document${data.documents.length === 1 ? "" : "s"}. Click a node for what is said of it, a line for what is said between two, and search for nodes that are not shown. Drag to move, scroll to zoom, Escape to come back here.`));
     p.append(make("h2", {}, "Most connected"));
     [...shown].sort((a, b) => degree[b] - degree[a]).slice(0, 12).forEach(i => p.append(row(i, `${degree[i]}`)));
     if (clashes.length) p.append(make("h2", {}, `Stated in several statuses: ${clashes.length}`));
@@ -269,7 +270,7 @@
     statements(p, byDate(told));
   };
   const center = i => { const p = place.get(i); if (!p) return; const [x, y] = screen(i);
-    if (x < 80 || y < 80 || x > canvas.clientWidth - 160 || y > canvas.clientHeight - 80) { view.x += canvas.clientWidth / 2 - x; view.y += canvas.clientHeight / 2 - y; } };
+    if (x < 80 || y < 80 || x > canvas.clientWidth - 160 || y > canvas.clientHeight - 80) { steered = true; view.x += canvas.clientWidth / 2 - x; view.y += canvas.clientHeight / 2 - y; } };
 
   /* Filters and search. */
   const sample = number => {
@@ -327,7 +328,7 @@
     if (!moving) { hovered = nodeAt([x, y]) ?? null; canvas.classList.toggle("over", hovered !== null || !!edgeAt([x, y])); return; }
     const dx = x - moving[0], dy = y - moving[1];
     moved += Math.abs(dx) + Math.abs(dy); moving = [x, y];
-    if (dragged) { dragged.x += dx / view.scale; dragged.y += dy / view.scale; heat = Math.max(heat, 0.15); } else { view.x += dx; view.y += dy; }
+    if (dragged) { dragged.x += dx / view.scale; dragged.y += dy / view.scale; heat = Math.max(heat, 0.15); } else { steered = true; view.x += dx; view.y += dy; }
   });
   canvas.addEventListener("pointerup", event => {
     const p = at(event);
@@ -340,11 +341,19 @@
   canvas.addEventListener("wheel", event => {
     event.preventDefault();
     const [x, y] = at(event), factor = Math.exp(-event.deltaY * 0.0015), scale = Math.min(Math.max(view.scale * factor, 0.05), 8);
+    steered = true;
     view = { scale, x: x - (x - view.x) * scale / view.scale, y: y - (y - view.y) * scale / view.scale };
   }, { passive: false });
-  document.addEventListener("keydown", event => { if (event.key === "Escape") { $("search").value = ""; $("found").replaceChildren(); asked.clear(); refresh(); settle(); overview(); fit(); } });
+  document.addEventListener("keydown", event => { if (event.key === "Escape") { $("search").value = ""; $("found").replaceChildren(); asked.clear(); steered = false; refresh(); settle(); overview(); fit(); } });
 
   refresh(); settle(); fit(); overview();
+  /* Inside another page it has no size before it is scrolled to, and a window may get another. */
+  let sized = canvas.clientWidth > 0;
+  new ResizeObserver(() => {
+    if (!canvas.clientWidth) return;
+    if (!sized) { sized = true; heat = 1; settle(); }
+    if (!steered) fit();
+  }).observe(canvas);
   const fragment = decodeURIComponent(location.hash.slice(1)), wanted = nodes.findIndex(n => n.id === fragment);
   if (wanted >= 0) open(wanted);
   const frame = () => { if (heat) step(); draw(); requestAnimationFrame(frame); };
