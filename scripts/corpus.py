@@ -4,6 +4,8 @@ python scripts/corpus.py check drafts.txt                         # what looks w
 python scripts/corpus.py stats train/corpora/bundled              # figures, and the corpus's goals
 python scripts/corpus.py agree first.txt second.txt               # agreement of two annotations of the same texts
 python scripts/corpus.py convert drafts.txt drafts.jsonl          # the form follows the name
+python scripts/corpus.py convert news/ tasks.json                 # articles, a .txt each, for Label Studio to annotate
+python scripts/corpus.py split drafts.txt data/                   # into train, validation and test
 python scripts/corpus.py interface                                # Label Studio's labelling configuration for the schema
 """
 
@@ -25,21 +27,28 @@ from train.schema import Schema  # noqa: E402
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--schema", default=str(HERE.parent / "configs/schema/politics.yaml"), help="default: politics")
+    common = argparse.ArgumentParser(add_help=False)  # --schema may stand after the command too
+    common.add_argument("--schema", default=argparse.SUPPRESS, help="default: politics")
     commands = parser.add_subparsers(dest="command", required=True)
-    check = commands.add_parser("check", help="print what looks wrong; status 1 with errors")
+    check = commands.add_parser("check", parents=[common], help="print what looks wrong; status 1 with errors")
     check.add_argument("paths", nargs="+", help="annotated documents: " + formats.FORMS)
-    stats = commands.add_parser("stats", help="print figures; with train and test splits also the goals of the bundled corpus")
+    stats = commands.add_parser("stats", parents=[common], help="print figures; of the bundled corpus also its goals")
     stats.add_argument("path")
     stats.add_argument("--against", metavar="TEXTS", help="other texts to stand beside: .jsonl, or .txt of one article each")
-    agree = commands.add_parser("agree", help="agreement of two annotations of the same texts")
+    agree = commands.add_parser("agree", parents=[common], help="agreement of two annotations of the same texts")
     agree.add_argument("first")
     agree.add_argument("second")
     agree.add_argument("--list", action="store_true", help="also print every disagreement")
     agree.add_argument("--json", metavar="FILE", help="write all scores here")
-    convert = commands.add_parser("convert", help="change the form")
-    convert.add_argument("source", help=formats.FORMS)
+    convert = commands.add_parser("convert", parents=[common], help="change the form")
+    convert.add_argument("source", help=formats.FORMS + "; or a folder of articles without annotation, a .txt each")
     convert.add_argument("target")
-    commands.add_parser("interface", help="print Label Studio's labelling configuration for the schema")
+    split = commands.add_parser("split", parents=[common], help="divide into train, validation and test .jsonl files")
+    split.add_argument("source", help=formats.FORMS)
+    split.add_argument("folder", help="documents that it has already stay in their split")
+    split.add_argument("--shares", type=float, nargs=3, default=[0.8, 0.1, 0.1], metavar="S", help="default: 0.8 0.1 0.1")
+    split.add_argument("--seed", type=int, default=13, help="draws the documents (default 13)")
+    commands.add_parser("interface", parents=[common], help="print Label Studio's labelling configuration for the schema")
     arguments = parser.parse_args()
     schema = Schema.load(arguments.schema)
     COMMANDS[arguments.command](arguments, schema)
@@ -60,6 +69,7 @@ def check(arguments: argparse.Namespace, schema: Schema) -> None:
 
 def stats(arguments: argparse.Namespace, schema: Schema) -> None:
     from train.corpora import statistics
+    from train.corpora.load import BUNDLED
     from train.inputs import read_articles
 
     parts = formats.read_parts(arguments.path, schema)
@@ -74,7 +84,7 @@ def stats(arguments: argparse.Namespace, schema: Schema) -> None:
     for name, value in ours.items():
         other = f"{theirs[name]:>10.1f}{value / theirs[name]:>8.2f}" if theirs.get(name) else ""
         print(f"{name:<36}{value:>10.1f}{other}")
-    if {"train", "test"} <= parts.keys():
+    if Path(arguments.path).resolve() == BUNDLED:
         print(f"\n{'goal':<42}{'value':>10}{'least':>10}")
         for goal in statistics.goals(parts, schema):
             print(f"{goal.name:<42}{goal.value:>10,.5g}{goal.least:>10,.5g}  {'met' if goal.met else 'NOT MET'}")
@@ -98,9 +108,25 @@ def agree(arguments: argparse.Namespace, schema: Schema) -> None:
 
 
 def convert(arguments: argparse.Namespace, schema: Schema) -> None:
-    documents = formats.read(arguments.source, schema)
+    plain = formats.read_plain(arguments.source)
+    documents = formats.read(arguments.source, schema) if plain is None else plain
     formats.write(arguments.target, documents, schema)
     print(f"{arguments.target}: {len(documents)} documents")
+
+
+def split(arguments: argparse.Namespace, schema: Schema) -> None:
+    from train.corpora import splits
+
+    folder = Path(arguments.folder)
+    before = formats.read_parts(folder, schema) if any((folder / f"{name}.jsonl").exists() for name in splits.SPLITS) else {}
+    kept = {document.id: name for name, part in before.items() for document in part}
+    documents = formats.read(arguments.source, schema)
+    if lost := sorted(map(str, kept.keys() - {d.id for d in documents})):
+        raise InputError(f"{folder}: holds document {lost[0]!r}, which {arguments.source} lacks; it would be lost")
+    parts = splits.split(documents, arguments.shares, kept=kept, seed=arguments.seed)
+    for name, part in parts.items():
+        formats.write(folder / f"{name}.jsonl", part, schema)
+    print(f"{folder}: " + ", ".join(f"{len(part)} {name}" for name, part in parts.items()))
 
 
 def interface(arguments: argparse.Namespace, schema: Schema) -> None:
@@ -109,7 +135,7 @@ def interface(arguments: argparse.Namespace, schema: Schema) -> None:
     print(label_studio.interface(schema), end="")
 
 
-COMMANDS = {"check": check, "stats": stats, "agree": agree, "convert": convert, "interface": interface}
+COMMANDS = {"check": check, "stats": stats, "agree": agree, "convert": convert, "split": split, "interface": interface}
 
 if __name__ == "__main__":
     run(main)

@@ -101,6 +101,13 @@ def test_what_is_saved_loads_equal(schema: Schema, tmp_path: Path) -> None:
             "relations.visits.signatures: unknown mention type 'CITY'",
         ),
         ([], "schema: expected a mapping, got list"),
+        (small("mentions.plays for", {"definition": "d"}), "mentions: expected a name of letters.*got 'plays for'"),
+        (small("statuses", yaml.safe_load("{no: d}")), "statuses: expected a name of letters.*got False"),
+        (small("statuses.visits", "d"), "statuses.visits: is the name of a relation too"),
+        (small("relations.meets.symmetric", "no"), "relations.meets.symmetric: expected true or false, got 'no'"),
+        (small("card", {"texts": 3}), "card.texts: expected a text, got 3"),
+        (small("card", {"examples": {"a": 3}}), "card.examples: expected a sentence by title, got 'a': 3"),
+        (small("card", {"title": "t"}), "card: unknown key 'title'"),
     ],
 )
 def test_a_bad_schema_is_refused_by_its_field(data: Any, message: str) -> None:
@@ -181,3 +188,8 @@ def test_when_names_are_one_across_documents_is_kept_and_means_nothing_to_a_mode
 def test_a_bad_rule_for_names_across_documents_is_refused(value: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         Schema.from_dict(small("mentions.GPE.across", value))
+
+
+def test_a_schema_that_says_nothing_for_the_card_is_called_by_its_name() -> None:
+    card = Schema.from_dict(SMALL).card
+    assert (card.texts, card.tags, card.examples, card.purpose) == ("small texts", ("small",), {}, "")

@@ -20,18 +20,13 @@ from train.scoring import headline
 TEMPLATE = Path(__file__).with_name("templates") / "model_card.md"
 
 _LICENCES = {
-    "apache-2.0": "Weights and code: Apache-2.0. The encoder's weights are under MIT, the bundled corpus under CC BY 4.0.",
+    "apache-2.0": "Weights and code: Apache-2.0. The encoder's weights are under MIT.",
     "cc-by-nc-sa-4.0": "BanglaBERT is under CC BY-NC-SA 4.0, and so are these weights, which are tuned from it: no commercial "
-    "use, and what is made from them is shared alike. The code is under Apache-2.0, the bundled corpus under CC BY 4.0.",
+    "use, and what is made from them is shared alike. The code is under Apache-2.0.",
 }
 # What templates and missing values leave; words of a running text (none of, finance) are none.
 _PLACEHOLDER = re.compile(r"\[More Information Needed\]|\{\{|\b(?:TODO|TBD|FIXME|nan)\b|\bNone\b(?! of\b)")
 _ASKED = (0.7, 0.8, 0.9, 0.95)
-# Sentences for the Hub's page to try, by title; the first is the card's example.
-_EXAMPLES = {
-    "সফর": "চীনের পররাষ্ট্রমন্ত্রী ওয়াং ই মঙ্গলবার ঢাকায় পৌঁছেছেন।",
-    "দল ও পদ": "জাতীয় পার্টির চেয়ারম্যান জি এম কাদের রংপুরে নির্বাচন কমিশনের সমালোচনা করেছেন।",
-}
 _BASE_MODELS = {"offline:e5-small": "intfloat/multilingual-e5-small"}
 
 
@@ -46,14 +41,14 @@ def card(*, config: RunConfig, schema: Schema, scores: Mapping[str, Any], facts:
     """The card's text. The same run always gives the same card."""
     encoder = facts["encoder"]
     licence = licences.of_tuned(licences.of_encoder(encoder["name"], encoder.get("license")))
-    title = f"political news in Bangla, on {encoder['name']}"
+    title = f"{schema.card.texts}, on {encoder['name']}"
     tests = [_block(source, block, scores, facts) for source, block in scores["test"].items()]
     made = ModelCard.from_template(
-        _metadata(title, licence, encoder, scores),
+        _metadata(title, licence, encoder, scores, schema),
         template_path=str(TEMPLATE),
         title=title,
         description=config.description,
-        example=next(iter(_EXAMPLES.values())),
+        example=_example(schema),
         schema=schema,
         tests=tests,
         resamples=config.evaluation.resamples,
@@ -64,10 +59,11 @@ def card(*, config: RunConfig, schema: Schema, scores: Mapping[str, Any], facts:
         train_coverage=reachable(facts["coverage"]),
         weights=scores["weights_sha256"],
         window_tokens=config.windows.max_tokens,
-        corpus_limit=_corpus_limit(facts),
+        corpus_limits=_corpus_limits(facts),
         licence=_LICENCES.get(
             licence, f"These weights follow the licence of their encoder ({licence}); the code is under Apache-2.0."
-        ),
+        )
+        + (" The bundled corpus is under CC BY 4.0." if "bundled" in facts["data"]["train"] else ""),
     )
     text = str(made).strip() + "\n"
     check_filled(text, "model card")
@@ -80,12 +76,18 @@ def check_filled(text: str, source: str) -> None:
         raise InputError(f"{source}: {found.group()!r} was left in it")
 
 
-def _metadata(title: str, licence: str, encoder: Mapping[str, Any], scores: Mapping[str, Any]) -> ModelCardData:
+def _example(schema: Schema) -> str:
+    """A text for the card's code, as a Python string holds it: the schema's, or one of its own examples of a mention."""
+    given = [*schema.card.examples.values(), *(t.example for t in schema.mentions.values() if t.example), "…"][0]
+    return given.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _metadata(title: str, licence: str, encoder: Mapping[str, Any], scores: Mapping[str, Any], schema: Schema) -> ModelCardData:
     results = [
         EvalResult(
             task_type="token-classification",
             task_name="joint entity and relation extraction",
-            dataset_type="political-news",
+            dataset_type=schema.name,
             dataset_name=source,
             dataset_split="test",
             metric_type="f1" if name.endswith("f1") else "accuracy",
@@ -98,13 +100,13 @@ def _metadata(title: str, licence: str, encoder: Mapping[str, Any], scores: Mapp
         if name in ROWS
     ]
     return ModelCardData(
-        language="bn",
+        language=schema.language or None,
         license=licence,
         library_name="transformers",
         pipeline_tag="token-classification",
         base_model=_BASE_MODELS.get(encoder["name"], encoder["name"]),
-        tags=["bangla", "politics", "news", "named-entity-recognition", "relation-extraction", "coreference"],
-        widget=[{"text": text, "example_title": title} for title, text in _EXAMPLES.items()],
+        tags=[*schema.card.tags, "named-entity-recognition", "relation-extraction", "coreference"],
+        widget=[{"text": text, "example_title": title} for title, text in schema.card.examples.items()] or None,
         model_name=title,
         eval_results=results,
     )
@@ -177,10 +179,11 @@ def _energy(facts: Mapping[str, Any]) -> str:
     return f"{facts['joules'] / 3.6e6:.3f} kWh by the machine's counters"
 
 
-def _corpus_limit(facts: Mapping[str, Any]) -> str:
+def _corpus_limits(facts: Mapping[str, Any]) -> list[str]:
     if "bundled" not in facts["data"]["train"]:
-        return "It knows what its training data knows; see the table above for how much that is."
-    return (
+        return ["It knows what its training data knows; see the table above for how much that is."]
+    return [
         "The bundled corpus is written for the project and not taken from newspapers: its texts and marks are machine-written. "
-        "Scores on real newspapers differ from those above, which are of the corpus's own test split."
-    )
+        "Scores on real newspapers differ from those above, which are of the corpus's own test split.",
+        "Written Bangla of newspapers. Speech, verse, social media and text in Latin letters are outside what it has seen.",
+    ]

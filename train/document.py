@@ -92,7 +92,9 @@ def _check_mentions(document: Document, schema: Schema) -> None:
             raise InputError(f"{where}.id: {m.id!r} is used twice")
         seen.add(m.id)
         if m.type not in schema.mentions:
-            raise InputError(f"{where}.type: unknown type {m.type!r}; expected one of {', '.join(schema.mentions)}")
+            raise InputError(
+                f"{where}.type: unknown type {m.type!r}; expected one of {', '.join(schema.mentions)} (schema {schema.name})"
+            )
         if not 0 <= m.start < m.end <= len(document.text):
             raise InputError(
                 f"{where}: offsets {m.start}:{m.end} lie outside the text; expected 0 <= start < end <= {len(document.text)}"
@@ -125,7 +127,10 @@ def _check_entities(document: Document, schema: Schema) -> None:
         if e.id in types:
             raise InputError(f"entities[{i}].id: {e.id!r} is used twice")
         if e.type not in schema.mentions:
-            raise InputError(f"entities[{i}].type: unknown type {e.type!r}; expected one of {', '.join(schema.mentions)}")
+            raise InputError(
+                f"entities[{i}].type: unknown type {e.type!r}; expected one of {', '.join(schema.mentions)} "
+                f"(schema {schema.name})"
+            )
         types[e.id] = e.type
     for i, m in enumerate(document.mentions):
         if m.entity is None:
@@ -144,7 +149,9 @@ def _check_relations(document: Document, schema: Schema) -> None:
     for i, r in enumerate(document.relations):
         where = f"relations[{i}]"
         if r.type not in schema.relations:
-            raise InputError(f"{where}.type: unknown type {r.type!r}; expected one of {', '.join(schema.relations)}")
+            raise InputError(
+                f"{where}.type: unknown type {r.type!r}; expected one of {', '.join(schema.relations)} (schema {schema.name})"
+            )
         if r.status not in schema.statuses:
             raise InputError(f"{where}.status: unknown status {r.status!r}; expected one of {', '.join(schema.statuses)}")
         for side in ("head", "tail"):

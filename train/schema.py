@@ -7,15 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import regex
 import yaml
 
 from train.errors import InputError
 
-_TOP_KEYS = {"name", "language", "mentions", "groups", "relations", "statuses"}
+_TOP_KEYS = {"name", "language", "mentions", "groups", "relations", "statuses", "card"}
 _COMMON_KEYS = {"definition", "example", "wikidata", "plover"}
 _MENTION_KEYS = _COMMON_KEYS | {"outside", "across"}
 _ACROSS_KEYS = {"words", "shared", "apart"}
 _RELATION_KEYS = _COMMON_KEYS | {"symmetric", "signatures"}
+_CARD_KEYS = {"texts", "tags", "examples", "purpose"}
+# What every form of annotation can write: brat and the inline markup separate fields by white space and other signs.
+_NAME = regex.compile(r"[\p{L}\p{M}\p{N}_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,17 @@ class RelationType:
 
 
 @dataclass(frozen=True, slots=True)
+class CardTexts:
+    """What a model card says of every model of a schema: the texts that it tags in a few words, tags for the Hub, sentences
+    to try by title (the first is the card's example) and what it is for."""
+
+    texts: str
+    tags: tuple[str, ...] = ()
+    examples: Mapping[str, str] = field(default_factory=dict)
+    purpose: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Schema:
     """All that may be annotated. The order of types and statuses is the order of the model's outputs."""
 
@@ -76,6 +91,7 @@ class Schema:
     mentions: Mapping[str, MentionType]
     relations: Mapping[str, RelationType]
     statuses: Mapping[str, str]
+    card: CardTexts
 
     @classmethod
     def load(cls, path: str | Path) -> Schema:
@@ -96,19 +112,22 @@ class Schema:
         groups = _mapping(top.get("groups") or {}, f"{source}: groups")
         mentions = {
             name: _mention_type(name, entry, f"{source}: mentions.{name}")
-            for name, entry in _mapping(top["mentions"], f"{source}: mentions").items()
+            for name, entry in _named(top["mentions"], f"{source}: mentions").items()
         }
         if not mentions:
             raise InputError(f"{source}: mentions: expected at least one type")
         relations = {
             name: _relation_type(name, entry, f"{source}: relations.{name}", mentions, groups)
-            for name, entry in _mapping(top["relations"], f"{source}: relations").items()
+            for name, entry in _named(top["relations"], f"{source}: relations").items()
         }
         _check_across(mentions, relations, source)
-        statuses = {str(k): str(v) for k, v in _mapping(top["statuses"], f"{source}: statuses").items()}
+        statuses = {name: str(text) for name, text in _named(top["statuses"], f"{source}: statuses").items()}
         if not statuses:
             raise InputError(f"{source}: statuses: expected at least one, the default first")
-        return cls(str(top["name"]), str(top.get("language", "")), mentions, relations, statuses)
+        if both := sorted(relations.keys() & statuses.keys()):
+            raise InputError(f"{source}: statuses.{both[0]}: is the name of a relation too; expected another")
+        name, language = str(top["name"]), str(top.get("language", ""))
+        return cls(name, language, mentions, relations, statuses, _card(top.get("card", {}), f"{source}: card", name))
 
     def to_dict(self) -> dict[str, Any]:
         """The content of a YAML file that loads to an equal schema (groups are written out)."""
@@ -136,6 +155,12 @@ class Schema:
                 for t in self.relations.values()
             },
             "statuses": dict(self.statuses),
+            "card": {
+                "texts": self.card.texts,
+                "tags": list(self.card.tags),
+                "examples": dict(self.card.examples),
+                "purpose": self.card.purpose,
+            },
         }
 
     def save(self, path: str | Path) -> None:
@@ -187,6 +212,19 @@ def _check_across(mentions: Mapping[str, MentionType], relations: Mapping[str, R
                     raise InputError(f"{source}: mentions.{mention.name}.across.{key}: no relation {name!r} has it as head")
 
 
+def _card(given: Any, where: str, name: str) -> CardTexts:
+    entry = _mapping(given, where, allowed=_CARD_KEYS)
+    for key in ("texts", "purpose"):
+        if not isinstance(entry.get(key, ""), str):
+            raise InputError(f"{where}.{key}: expected a text, got {entry[key]!r}")
+    examples = _mapping(entry.get("examples", {}), f"{where}.examples")
+    for title, text in examples.items():
+        if not (isinstance(title, str) and isinstance(text, str)):
+            raise InputError(f"{where}.examples: expected a sentence by title, got {title!r}: {text!r}")
+    tags = _strings(entry.get("tags", [name]), f"{where}.tags", "words")
+    return CardTexts(entry.get("texts", f"{name} texts"), tags, examples, entry.get("purpose", "").strip())
+
+
 def _strings(given: Any, where: str, what: str) -> tuple[str, ...]:
     if not (isinstance(given, list) and all(isinstance(item, str) for item in given)):
         raise InputError(f"{where}: expected a list of {what}, got {given!r}")
@@ -199,6 +237,8 @@ def _relation_type(
     entry = _mapping(entry, where, allowed=_RELATION_KEYS, required={"definition", "signatures"})
     if not isinstance(entry["signatures"], list):
         raise InputError(f"{where}.signatures: expected a list of [heads, tails], got {entry['signatures']!r}")
+    if not isinstance(symmetric := entry.get("symmetric", False), bool):
+        raise InputError(f"{where}.symmetric: expected true or false, got {symmetric!r}")
     pairs: set[tuple[str, str]] = set()
     for signature in entry["signatures"]:
         if not (isinstance(signature, list) and len(signature) == 2):
@@ -210,7 +250,7 @@ def _relation_type(
         str(entry["definition"]),
         str(entry.get("example", "")),
         frozenset(pairs),
-        bool(entry.get("symmetric", False)),
+        symmetric,
         _codes(entry),
     )
 
@@ -237,6 +277,16 @@ def _signatures(pairs: frozenset[tuple[str, str]], order: list[str]) -> list[lis
         if tails:
             by_tails.setdefault(tails, []).append(head)
     return [[heads, list(tails)] for tails, heads in by_tails.items()]
+
+
+def _named(value: Any, where: str) -> dict[str, Any]:
+    """A mapping by names; YAML reads an unquoted NO or ON as true or false, and 2024 as a number."""
+    for name in (entries := _mapping(value, where)):
+        if not (isinstance(name, str) and _NAME.fullmatch(name)):
+            raise InputError(
+                f"{where}: expected a name of letters, digits, _ and -, in quotes if YAML reads it otherwise, got {name!r}"
+            )
+    return entries
 
 
 def _mapping(value: Any, where: str, *, allowed: set[str] | None = None, required: set[str] = frozenset()) -> dict:  # type: ignore[assignment]

@@ -40,6 +40,15 @@ def read(path: str | Path, schema: Schema) -> list[Document]:
     return list(found.values())
 
 
+def read_plain(path: str | Path) -> list[Document] | None:
+    """The articles of a folder of .txt files that nobody has annotated yet, named by their files; None for any other path."""
+    path = Path(path)
+    texts = sorted(path.glob("*.txt")) if path.is_dir() else []
+    if not texts or any(path.glob("*.ann")) or any((path / split).exists() for split in SPLITS):
+        return None
+    return [Document(file.stem, read_text(file)) for file in texts]
+
+
 def _read(path: Path, schema: Schema) -> list[Document]:
     if path.is_dir():
         return brat.read(path, schema)

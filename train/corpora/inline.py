@@ -133,7 +133,9 @@ class _Builder:
         if key in self.entities:
             raise self.fail(f"entity {key!r} is declared twice")
         if type_ not in self.schema.mentions:
-            raise self.fail(f"unknown mention type {type_!r}; expected one of {', '.join(self.schema.mentions)}")
+            raise self.fail(
+                f"unknown mention type {type_!r}; expected one of {', '.join(self.schema.mentions)} (schema {self.schema.name})"
+            )
         self.entities[key] = Entity(key, type_, name.strip())
         self.declared[key] = self.line
 
@@ -171,7 +173,10 @@ class _Builder:
         head_ref, type_, tail_ref, *rest = stated.parts
         head, tail = (self._resolve(reference, stated) for reference in (head_ref, tail_ref))
         if type_ not in self.schema.relations:
-            raise self.fail(f"unknown relation type {type_!r}; expected one of {', '.join(self.schema.relations)}")
+            raise self.fail(
+                f"unknown relation type {type_!r}; expected one of {', '.join(self.schema.relations)} "
+                f"(schema {self.schema.name})"
+            )
         if not self.schema.relations[type_].allows(head.type, tail.type):
             raise self.fail(f"{type_} cannot hold from {head.type} {head_ref!r} to {tail.type} {tail_ref!r}")
         status = rest[0] if rest else self.schema.default_status

@@ -100,7 +100,7 @@ def _task(document: Document, schema: Schema) -> dict[str, Any]:
         status = [] if r.status == schema.default_status else [r.status]
         result.append(_relation(r.head, r.tail, [r.type, *status]))
     data["entities"] = [e.id for e in document.entities]  # only their order
-    return {"data": data, "annotations": [{"result": result}]}
+    return {"data": data, "annotations": [{"result": result}] if result else []}
 
 
 def _relation(head: str, tail: str, labels: list[str]) -> dict[str, Any]:
