@@ -98,6 +98,25 @@ def test_a_folder_of_articles_becomes_something_to_annotate(tmp_path: Path) -> N
     assert (done.returncode, "খ.ann: cannot be read" in done.stderr) == (1, True)
 
 
+def test_mentions_that_nobody_joined_in_brat_are_things_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "brat").mkdir()
+    (tmp_path / "brat" / "a.txt").write_text("মেঘনাকে হারিয়েছে পদ্মা। মেঘনা হতাশ।", encoding="utf-8")
+    marks = "T1\tTEAM 0 7\tমেঘনাকে\nT2\tTEAM 18 23\tপদ্মা\nT3\tTEAM 25 30\tমেঘনা\nR1\tdefeated Arg1:T2 Arg2:T1\n*\tAlias T1 T3\n"
+    (tmp_path / "brat" / "a.ann").write_text(marks, encoding="utf-8")
+    done = script("corpus.py", "convert", "--schema", CRICKET / "schema.yaml", "brat", "a.txt", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = [
+        "## a",
+        "= e1 TEAM মেঘনা",
+        "= e2 TEAM পদ্মা",
+        "",
+        "{মেঘনাকে|e1} হারিয়েছে {পদ্মা|e2}।",
+        "- e2@1 defeated e1@1",
+        "{মেঘনা|e1} হতাশ।",
+    ]
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8").splitlines() == lines
+
+
 def test_divided_documents_stay_in_their_split_when_more_come(folder: Path, tmp_path: Path, cricket: Schema) -> None:
     shutil.copytree(folder / "cricket", tmp_path / "c")
     more = tmp_path / "c" / "reports.txt"

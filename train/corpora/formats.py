@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from train.corpora import brat, inline, jsonl, label_studio
-from train.document import Document
+from train.document import Document, Entity
 from train.errors import InputError
 from train.files import atomic_write, read_text
+from train.model.bangla import bare_name
 from train.schema import Schema
 
 FORMS = """.jsonl: JSON Lines; .txt: inline markup; .json: Label Studio; a folder with .ann files: brat;
@@ -50,8 +53,8 @@ def read_plain(path: str | Path) -> list[Document] | None:
 
 
 def _read(path: Path, schema: Schema) -> list[Document]:
-    if path.is_dir():
-        return brat.read(path, schema)
+    if path.is_dir():  # where annotators of brat join nothing, they mean one thing by itself, as those of Label Studio do
+        return [_with_own_entities(document) for document in brat.read(path, schema)]
     if path.suffix == ".jsonl":
         return jsonl.read(path, schema)
     if path.suffix == ".txt":
@@ -59,6 +62,15 @@ def _read(path: Path, schema: Schema) -> list[Document]:
     if path.suffix == ".json":
         return label_studio.read(path, schema)
     raise _unknown(path)
+
+
+def _with_own_entities(document: Document) -> Document:
+    """The document with an entity for each mention that has none, called by its bare form."""
+    taken = {entity.id for entity in document.entities}
+    free = (id_ for id_ in map("e{}".format, count(1)) if id_ not in taken)
+    own = {m.id: Entity(next(free), m.type, bare_name(document.surface(m))) for m in document.mentions if m.entity is None}
+    mentions = tuple(replace(m, entity=own[m.id].id) if m.id in own else m for m in document.mentions)
+    return replace(document, mentions=mentions, entities=(*document.entities, *own.values()))
 
 
 def write(path: str | Path, documents: Sequence[Document], schema: Schema) -> None:
