@@ -30,7 +30,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("input", nargs="+", help="tagged.jsonl, a folder of such files, or -")
     parser.add_argument("--out", metavar="FILE", help="output file, or a folder for Parquet tables")
-    parser.add_argument("--schema", default=str(SCHEMA), help="the schema of the tags (default: politics)")
+    parser.add_argument(
+        "--schema", default=str(SCHEMA), help="the schema of the tags, such as a checkpoint's schema.yaml (default: politics)"
+    )
     parser.add_argument("--min-score", type=float, default=0.0, metavar="S", help="leave out what scores less (0 to 1)")
     parser.add_argument("--merges", metavar="FILE", help="write the merges, one a line")
     parser.add_argument("--undo", metavar="FILE", help="merges to undo: lines of what --merges wrote")
