@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,10 +20,10 @@ from train.schema import Schema
 REFERENCE = ROOT / "tests" / "data" / "reference_run"
 
 
-def _card(folder: Path, **changes: object) -> str:
+def _card(folder: Path, schema: Schema | None = None, **changes: object) -> str:
     scores, facts = (json.loads((folder / name).read_text(encoding="utf-8")) for name in ("scores.json", "run.json"))
     facts |= changes
-    schema = Schema.load(ROOT / "configs" / "schema" / "politics.yaml")
+    schema = schema or Schema.load(ROOT / "configs" / "schema" / "politics.yaml")
     config = RunConfig.load(folder / "run_config.yaml")
     return card(config=config, schema=schema, scores=scores, facts=facts)
 
@@ -107,3 +109,12 @@ def test_metadata_has_intervals_and_an_example_to_try() -> None:
     bounds = scores["intervals"]["mentions.strict.f1"]
     assert strict.metric_args == {"confidence_level": 0.95, "confidence_interval": [round(b, 4) for b in bounds]}
     assert data.widget[0]["text"] in _card(REFERENCE).split("```python")[1]
+
+
+@pytest.mark.parametrize("example", ['বলেন, "না"', "a\\b", None])
+def test_the_cards_code_holds_whatever_a_schema_gives_as_example(schema: Schema, example: str | None) -> None:
+    examples = {"t": example} if example else {}
+    text = _card(REFERENCE, schema=replace(schema, card=replace(schema.card, examples=examples, purpose="")))
+    call = next(line for line in text.splitlines() if line.startswith("document = tag("))
+    assert ast.literal_eval(call.removeprefix("document = tag(").removesuffix(")")) == (example or "শেখ মুজিবুর রহমান")
+    assert "Reading Bangla political news at scale, with a person who checks." in text
