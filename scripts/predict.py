@@ -113,7 +113,7 @@ def to_archive(arguments: argparse.Namespace) -> None:
     with bar(arguments, total) as progress:
         done = tag_archive(records(arguments.input), tagger, folder, settings, on_done=progress.update)
     aside = f"{done.quarantined} set aside in {folder / QUARANTINE}" if done.quarantined else "none set aside"
-    print(f"{folder}: {done.tagged} articles in {done.parts} parts, {aside}", file=sys.stderr)
+    print(f"{folder}: {counted(done.tagged, 'article')} in {counted(done.parts, 'part')}, {aside}", file=sys.stderr)
     if arguments.strict and done.quarantined:
         sys.exit(1)
 
@@ -127,6 +127,10 @@ def loaded(arguments: argparse.Namespace) -> "Tagger":
         if tagger.config.threshold_at(layer, precision) > 1:
             print(f"{layer}: none are given, as no score reached precision {precision} on validation data", file=sys.stderr)
     return tagger
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def bar(arguments: argparse.Namespace, total: int | None) -> "tqdm":

@@ -121,6 +121,16 @@ def test_another_input_checkpoint_or_option_is_refused_and_nothing_changes(recor
     assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize("count", [8, 9])
+def test_more_input_is_taken_until_the_archive_is_complete(count: int, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        tag_archive(given(count - 3), Marker(4), tmp_path, SETTINGS)
+    tag_archive(given(count), Marker(), tmp_path, SETTINGS)
+    assert ids(tmp_path) == [f"d{i}" for i in range(count)]
+    with pytest.raises(InputError, match=f"is complete, and the input goes on after its {count} records"):
+        tag_archive(given(count + 1), Marker(), tmp_path, SETTINGS)
+
+
 def test_a_lost_part_or_a_foreign_state_is_named(tmp_path: Path) -> None:
     tag_archive(given(9), Marker(), tmp_path, SETTINGS)
     (tmp_path / "part-00001.jsonl").rename(tmp_path / "kept")
@@ -294,3 +304,11 @@ def test_options_of_an_archive_go_with_one() -> None:
         ["--archive", "x", "--format", "csv"],
     ):
         assert script("predict.py", "checkpoint", "a.txt", *arguments).returncode == 2
+
+
+def test_the_bench_measures_archives_that_are_tagged_as_by_tag(trained: Path) -> None:
+    done = script("bench_archive.py", trained, "--documents", "2", "3", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout.splitlines()[-1])["sizes"]
+    assert [row["articles"] for row in rows] == [2, 3] and rows[0]["words"] < rows[1]["words"]
+    assert all(row["articles_per_second"] > 0 and row["peak_mib"] > 100 for row in rows)

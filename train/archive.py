@@ -189,7 +189,7 @@ def _skip(left: Iterator[Record], state: State, folder: Path, settings: Settings
     sha256, count = "", 0
     for _ in range(state.parts):
         digest, before = hashlib.sha256(), count
-        for record in islice(left, settings.part_size):
+        for record in islice(left, min(settings.part_size, state.records - count)):
             digest.update(_bytes(record))
             count += 1
         sha256 = _chained(sha256, digest.hexdigest())
@@ -198,6 +198,10 @@ def _skip(left: Iterator[Record], state: State, folder: Path, settings: Settings
         raise InputError(
             f"{folder}: was made of other articles than the first {state.records} of the input now; expected the same input, "
             "or another folder"
+        )
+    if state.complete and next(left, None) is not None:
+        raise InputError(
+            f"{folder}: is complete, and the input goes on after its {state.records} records; expected another folder"
         )
 
 
