@@ -6,12 +6,16 @@ SKIPPED, and what must be smaller in REPLACED, each with its reason; nothing els
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
 import shlex
 import shutil
 import tomllib
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 import yaml
 from accelerate.commands.launch import launch_command_parser
@@ -83,6 +87,10 @@ def folder(tmp_path: Path, trained: Path, tiny_config: Path, electra_folder: Pat
     marked = jsonl.read(BUNDLED / "test.jsonl", schema)
     countries = [d for d in marked if {"বাংলাদেশ", "ভারত"} <= {e.name for e in d.entities}]
     jsonl.write(folder / "tagged.jsonl", countries[:5])
+    (folder / "2024" / "05").mkdir(parents=True)
+    with gzip.open(folder / "2024" / "05" / "a.jsonl.gz", "wt", encoding="utf-8") as file:
+        file.write(json.dumps({"id": "old", "text": article}, ensure_ascii=False) + "\n")
+    pyarrow.parquet.write_table(pyarrow.table({"id": ["new"], "text": [report]}), folder / "more.parquet")
     jsonl.write(folder / "few.jsonl", sorted(marked, key=lambda d: len(d.text))[:3])
     return folder
 

@@ -142,7 +142,17 @@ def test_bad_input_is_one_line_and_status_1(
 
 
 def test_wrong_usage_is_status_2_and_no_checkpoint_is_said(tmp_path: Path) -> None:
-    names = ["train", "evaluate", "predict", "export", "publish", "corpus", "bench_learning_curve", "bench_robustness"]
+    names = [
+        "train",
+        "evaluate",
+        "predict",
+        "export",
+        "publish",
+        "corpus",
+        "bench_archive",
+        "bench_learning_curve",
+        "bench_robustness",
+    ]
     for name in (f"{name}.py" for name in names):
         assert script(name).returncode == 2
         assert script(name, "--help").returncode == 0

@@ -1,55 +1,207 @@
-"""Articles from files, folders and standard input."""
+"""Articles from files, folders, patterns and standard input, one at a time."""
 
 from __future__ import annotations
 
-import io
+import glob
+import gzip
+import hashlib
+import re
 import sys
-from collections.abc import Iterable, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from train.corpora import jsonl
 from train.document import Document
 from train.errors import InputError
+from train.extras import needed
+
+KINDS = ".txt, .jsonl, .parquet, .txt.gz or .jsonl.gz"
+# What an archive's folder holds beside its parts: how far it has come, and what is no article (see train/archive.py).
+ARCHIVE, QUARANTINE = "archive.json", "quarantine.jsonl"
+_STDIN = "standard input"
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What stands at a place of the input: a document, or the reason why what is there (`raw`) is none.
+
+    `line` counts from 1, rows in Parquet; a file that is one article has none.
+    """
+
+    file: str
+    line: int | None
+    document: Document | None
+    reason: str = ""
+    raw: str = ""
+
+    @property
+    def where(self) -> str:
+        return self.file if self.line is None else f"{self.file}:{self.line}"
 
 
 def read_articles(inputs: Sequence[str]) -> list[Document]:
-    """The documents of all inputs, in order; raises InputError that names the file.
+    """The documents of all inputs in a list; see `iterate_articles`."""
+    return list(iterate_articles(inputs))
 
-    .txt is one article, whose id is its path; a folder gives its .txt and .jsonl files by name, sub-folders too.
+
+def iterate_articles(inputs: Sequence[str]) -> Iterator[Document]:
+    """The documents of all inputs, in order; raises InputError at the first record that is none, and where there are none.
+
+    .txt is one article, whose id is its path; .jsonl and .parquet hold one a line or row, and keep fields of their own;
+    all but .parquet may be gzipped. A folder gives such files by name, sub-folders too; a pattern gives the files that it
+    fits, by name; "-" is standard input. Ids may not come twice.
     """
-    found = [document for given in inputs for document in _read(given)]
-    if not found:
-        raise InputError(f"{', '.join(inputs)}: no articles in it; expected .txt or .jsonl")
-    return found
+    for record in records(inputs):
+        if record.document is None:
+            raise InputError(f"{record.where}: {record.reason}")
+        yield record.document
 
 
-def _read(given: str) -> Iterable[Document]:
-    if given == "-":
-        return _standard_input()
+def records(inputs: Sequence[str]) -> Iterator[Record]:
+    """All that the inputs hold, whether or not it is a document; `files` and a file that breaks off raise InputError."""
+    seen, some = _Ids(), False
+    for file in files(inputs):
+        for record in _records(file):
+            some = True
+            first = seen.add(record) if record.document else None
+            if record.document and first:
+                reason = f"id: {record.document.id!r} is already the id of {first}"
+                record = Record(record.file, record.line, None, reason, jsonl.to_line(record.document).rstrip("\n"))
+            yield record
+    if not some:
+        raise InputError(f"{', '.join(inputs)}: no articles in it; expected {KINDS}")
+
+
+def count(inputs: Sequence[str]) -> int | None:
+    """How many records there are, found without parsing them; None with standard input, which can be read only once."""
+    return None if "-" in inputs else sum(_count(file) for file in files(inputs))
+
+
+def files(inputs: Sequence[str]) -> list[str]:
+    """The files of all inputs in order, "-" for standard input; raises InputError for one that is not there or of no use."""
+    return [file for given in inputs for file in _files(given)]
+
+
+def _files(given: str) -> list[str]:
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", given):
+        raise InputError(f"{given}: an address; nothing is fetched from the network: expected a file, a folder, a pattern or -")
     path = Path(given)
+    if given == "-":
+        return ["-"]
     if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.suffix in (".txt", ".jsonl") and p.is_file())
-        return [document for file in files for document in _read(str(file))]
+        return sorted(str(p) for p in path.rglob("*") if _kind(p) and p.is_file() and not _set_aside(p))
+    if not path.exists() and glob.has_magic(given):
+        # Folders are left out, since `**` gives both a folder and what is in it.
+        found = sorted(p for p in glob.glob(given, recursive=True) if not Path(p).is_dir())
+        if not found:
+            raise InputError(f"{given}: no file fits this pattern")
+        return [file for name in found for file in _files(name)]
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
-    if path.suffix == ".jsonl":
-        return jsonl.iterate(path, None)
+    if path.suffix and not _kind(path):
+        raise InputError(f"{path}: unknown ending {path.suffix!r}; expected {KINDS}")
+    return [str(path)]
+
+
+def _set_aside(path: Path) -> bool:
+    return path.name == QUARANTINE and path.with_name(ARCHIVE).exists()
+
+
+def _kind(path: Path) -> str | None:
+    """The ending of a known kind, without .gz."""
+    kinds = (".txt", ".jsonl") if path.suffix == ".gz" else (".txt", ".jsonl", ".parquet")
+    suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    return suffix if suffix in kinds else None
+
+
+def _records(file: str) -> Iterator[Record]:
+    if file == "-":
+        yield from _standard_input()
+    elif _kind(Path(file)) == ".parquet":
+        for number, raw, found in needed("train.corpora.parquet", "parquet").attempts(file):
+            yield _record(file, number, raw, found)
+    else:
+        with _opened(file) as stream:
+            if _kind(Path(file)) == ".jsonl":
+                yield from _json_lines(stream, file)
+            else:
+                yield _article(stream.read(), file, id_=file)
+
+
+def _count(file: str) -> int:
+    kind = _kind(Path(file))
+    if kind == ".parquet":
+        return int(needed("train.corpora.parquet", "parquet").count(file))
+    if kind != ".jsonl":
+        return 1
+    with _opened(file) as stream:
+        return sum(1 for line in stream if line.strip())
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[BinaryIO]:
+    """Raises InputError if the file cannot be read, now or when its reader comes to a broken place."""
     try:
-        return [Document(str(path), _decode(path.read_bytes(), str(path)))]
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
+        with cast(BinaryIO, gzip.open(file)) if file.endswith(".gz") else open(file, "rb") as stream:
+            yield stream
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{file}: cannot be read: {reason}") from None
 
 
-def _standard_input() -> Iterable[Document]:
-    data = sys.stdin.buffer.read()
-    text = _decode(data, "standard input")
-    if not text.lstrip().startswith("{"):
-        return [Document("-", text)]
-    return jsonl.iterate(io.BytesIO(data), None)
+def _standard_input() -> Iterator[Record]:
+    """JSON Lines where the first line that is not blank begins with a brace, else one article."""
+    stream, head = sys.stdin.buffer, []
+    for line in stream:
+        head.append(line)
+        if line.removeprefix(_BOM).strip():
+            break
+    if head and head[-1].removeprefix(_BOM).lstrip().startswith(b"{"):
+        yield from _json_lines(chain(head, stream), _STDIN)
+    else:
+        yield _article(b"".join(head) + stream.read(), _STDIN, id_="-")
 
 
-def _decode(data: bytes, name: str) -> str:
+def _json_lines(lines: Iterable[bytes], name: str) -> Iterator[Record]:
+    for number, raw, found in jsonl.attempts(lines, name):
+        yield _record(name, number, raw.decode("utf-8", "backslashreplace").rstrip("\r\n"), found)
+
+
+def _record(name: str, number: int, raw: str, found: Document | InputError) -> Record:
+    if isinstance(found, Document):
+        return Record(name, number, found)
+    return Record(name, number, None, str(found).removeprefix(f"{name}:{number}: "), raw)
+
+
+def _article(data: bytes, name: str, *, id_: str) -> Record:
     try:
-        return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+        return Record(name, None, Document(id_, data.decode("utf-8").removeprefix("\ufeff")))
     except UnicodeDecodeError as error:
-        raise InputError(f"{name}: expected UTF-8, got byte {data[error.start]:#04x} at offset {error.start}") from None
+        reason = f"expected UTF-8, got byte {data[error.start]:#04x} at offset {error.start}"
+        return Record(name, None, None, reason, data.decode("utf-8", "backslashreplace"))
+
+
+class _Ids:
+    """Which ids were given, and where first. An id takes a digest and two numbers, as an archive may hold millions."""
+
+    def __init__(self) -> None:
+        self._places: dict[bytes, tuple[int, int | None]] = {}
+        self._files: list[str] = []
+
+    def add(self, record: Record) -> str | None:
+        """Where the id of the record's document was given before, or None if this is the first time."""
+        assert record.document is not None
+        if not self._files or self._files[-1] != record.file:
+            self._files.append(record.file)
+        key = hashlib.blake2b(repr(record.document.id).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        if key in self._places:
+            file, line = self._places[key]
+            return Record(self._files[file], line, None).where
+        self._places[key] = (len(self._files) - 1, record.line)
+        return None

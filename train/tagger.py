@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +25,9 @@ from train.quiet import quietly
 from train.schema import Schema
 
 Scored = tuple[Document, EncodedText, list[WindowScores]]
+
+# Characters of the texts that are tagged together: the scores of their windows are in memory at once, some 2 MB each.
+_GROUP = 64_000
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,56 @@ class Tagger:
         found = self.model.tag([d.text for d in documents], self.tokenizer, **options)
         return [_annotated(d, data) for d, data in zip(documents, found, strict=True)]
 
+    def tag_stream(
+        self,
+        documents: Iterable[Document],
+        *,
+        buffer: int = 1024,
+        min_precision: float | None = None,
+        on_tagged: Callable[[int], object] | None = None,
+        on_failure: Callable[[Document, Exception], None] | None = None,
+    ) -> Iterator[Document]:
+        """What `tag` gives, in the documents' order, for more of them than memory holds: at most `buffer` are held at once.
+
+        Within the buffer, texts alike in length are tagged together, which wastes no padding; `on_tagged` hears how many
+        that were, each time. With `on_failure`, a document that cannot be tagged is handed to it, with what was raised, and
+        left out; where nothing tagged together with others can be, the fault is not theirs, and it is raised.
+        """
+        left = iter(documents)
+        while held := dict(enumerate(islice(left, buffer))):
+            found: dict[int, Document] = {}
+            for group in _groups(held):
+                tagged = self._tag_each([held.pop(i) for i in group], min_precision, on_failure)
+                found.update((i, document) for i, document in zip(group, tagged, strict=True) if document is not None)
+                del tagged
+                if on_tagged:
+                    on_tagged(len(group))
+            for i in sorted(found):
+                yield found.pop(i)
+
+    def _tag_each(
+        self, documents: list[Document], min_precision: float | None, on_failure: Callable[[Document, Exception], None] | None
+    ) -> Sequence[Document | None]:
+        """The tagged documents, with None for each that `on_failure` was told of."""
+        try:
+            return self.tag(documents, min_precision=min_precision)
+        except Exception:
+            if on_failure is None:
+                raise
+            found: list[Document | None] = []
+            failures: list[tuple[Document, Exception]] = []
+            for document in documents:
+                try:
+                    found.extend(self.tag([document], min_precision=min_precision))
+                except Exception as error:
+                    found.append(None)
+                    failures.append((document, error))
+            if len(failures) == len(documents) > 1:
+                raise
+        for failure in failures:
+            on_failure(*failure)
+        return found
+
     def scored(self, documents: Sequence[Document]) -> list[Scored]:
         """The model's scores of the documents, for decoding more than once."""
         encoded = [encode_text(d.text, self.tokenizer) for d in documents]
@@ -126,6 +180,20 @@ class Tagger:
         for document, encoded, scores in scored:
             total.add(coverage(document, encoded, [s.window for s in scores], self.config, scores))
         return total
+
+
+def _groups(documents: Mapping[int, Document]) -> Iterator[list[int]]:
+    """The keys of documents alike in length, shortest first, in groups of about as many characters in all."""
+    group: list[int] = []
+    size = 0
+    for i in sorted(documents, key=lambda i: len(documents[i].text)):
+        if group and size + len(documents[i].text) > _GROUP:
+            yield group
+            group, size = [], 0
+        group.append(i)
+        size += len(documents[i].text)
+    if group:
+        yield group
 
 
 def _annotated(document: Document, data: dict) -> Document:

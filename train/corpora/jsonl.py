@@ -34,18 +34,45 @@ def iterate(path: str | Path | BinaryIO, schema: Schema | None) -> Iterator[Docu
     """
     name = str(path) if isinstance(path, str | Path) and str(path) != "-" else "standard input"
     lines: dict[str | int, int] = {}
-    for number, line in _lines(path, name):
-        where = f"{name}:{number}"
-        document = from_dict(loads(line, where=where), where=where)
-        if document.id in lines:
-            raise InputError(f"{where}: id: {document.id!r} is already the id of line {lines[document.id]}")
-        lines[document.id] = number
-        if schema is not None:
-            try:
-                document.check(schema)
-            except InputError as error:
-                raise InputError(f"{where}: {error}") from None
-        yield document
+    with _opened(path, name) as file:
+        for number, _, document in attempts(file, name):
+            where = f"{name}:{number}"
+            if isinstance(document, InputError):
+                raise document
+            if document.id in lines:
+                raise InputError(f"{where}: id: {document.id!r} is already the id of line {lines[document.id]}")
+            lines[document.id] = number
+            if schema is not None:
+                try:
+                    document.check(schema)
+                except InputError as error:
+                    raise InputError(f"{where}: {error}") from None
+            yield document
+
+
+def attempts(lines: Iterable[bytes], name: str) -> Iterator[tuple[int, bytes, Document | InputError]]:
+    """Each line of a file `name` that is not empty: its number, its bytes, and its document or why it is none.
+
+    A file open in binary gives such lines: split at line feeds alone, as JSON strings may hold U+2028 and its like.
+    """
+    offset = 0
+    for number, raw in enumerate(lines, 1):
+        line = raw.removeprefix(_BOM) if number == 1 else raw
+        where, start = f"{name}:{number}", offset + len(raw) - len(line)
+        offset += len(raw)
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            at = start + error.start
+            yield number, line, InputError(f"{where}: expected UTF-8, got other bytes at byte offset {at}")
+            continue
+        if not text.strip():
+            continue
+        try:
+            found: Document | InputError = from_dict(loads(text, where=where), where=where)
+        except InputError as error:
+            found = error
+        yield number, line, found
 
 
 def write(path: str | Path, documents: Iterable[Document]) -> int:
@@ -55,7 +82,7 @@ def write(path: str | Path, documents: Iterable[Document]) -> int:
     count = 0
     with atomic_write(path) as file:
         for document in documents:
-            file.write(_line(document))
+            file.write(to_line(document))
             count += 1
     return count
 
@@ -67,9 +94,9 @@ def _print(documents: Iterable[Document]) -> int:
     count = 0
     for document in documents:
         if binary is None:
-            sys.stdout.write(_line(document))
+            sys.stdout.write(to_line(document))
         else:
-            binary.write(_line(document).encode("utf-8"))
+            binary.write(to_line(document).encode("utf-8"))
         count += 1
     sys.stdout.flush()
     return count
@@ -245,30 +272,16 @@ def _fail(where: str, field: str, expected: str, value: Any) -> NoReturn:
     raise InputError(f"{where}: {field}expected {expected}, got {got}")
 
 
-def _line(document: Document) -> str:
+def to_line(document: Document) -> str:
+    """The line of a document, with its line feed."""
     return json.dumps(to_dict(document), ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _lines(path: str | Path | BinaryIO, name: str) -> Iterator[tuple[int, str]]:
-    """Numbered lines that are not empty. Split at line feeds alone, as JSON strings may hold U+2028 and its like."""
-    opened: AbstractContextManager[BinaryIO]
+def _opened(path: str | Path | BinaryIO, name: str) -> AbstractContextManager[BinaryIO]:
     try:
         if isinstance(path, str | Path):
-            opened = nullcontext(sys.stdin.buffer) if str(path) == "-" else open(path, "rb")  # noqa: SIM115
-        else:
-            opened = nullcontext(path)
+            return nullcontext(sys.stdin.buffer) if str(path) == "-" else open(path, "rb")
+        return nullcontext(path)
     except OSError as error:
         raise InputError(f"{name}: cannot be read: {error.strerror}") from None
-    with opened as file:
-        offset = 0
-        for number, raw in enumerate(file, 1):
-            line = raw.removeprefix(_BOM) if number == 1 else raw
-            skipped = len(raw) - len(line)
-            try:
-                decoded = line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                at = offset + skipped + error.start
-                raise InputError(f"{name}:{number}: expected UTF-8, got other bytes at byte offset {at}") from None
-            offset += len(raw)
-            if decoded.strip():
-                yield number, decoded
+

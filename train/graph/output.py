@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from train.errors import InputError
+from train.extras import needed
 from train.files import atomic_folder, atomic_write, read_text
 from train.graph.structure import Graph, Merge
 from train.graph.timeline import timeline, to_json, to_table
@@ -29,14 +30,13 @@ def write_graph(graph: Graph, schema: Schema, out: str) -> None:
     """Write to `out`: HTML, GraphML, GEXF or JSON-LD by its ending, Parquet tables into a folder where it has none."""
     suffix = Path(out).suffix.lower()
     if not suffix:
-        from train.graph.tables import write_tables
-
+        tables = needed("train.graph.tables", "graph")
         _check_folder(Path(out))
         with atomic_folder(out) as folder:
-            write_tables(graph, schema, folder)
+            tables.write_tables(graph, schema, folder)
         return
     with atomic_write(out, binary=True) as file:
-        file.write(_content(graph, schema, suffix))
+        file.write(content(graph, schema, suffix))
 
 
 def _check_folder(path: Path) -> None:
@@ -46,11 +46,11 @@ def _check_folder(path: Path) -> None:
             raise InputError(f"{path}: holds {other.name}; expected a new folder, or one with nothing but Parquet tables")
 
 
-def _content(graph: Graph, schema: Schema, suffix: str) -> bytes:
+def content(graph: Graph, schema: Schema, suffix: str) -> bytes:
+    """The file of a graph in the form of one of SUFFIXES."""
     if suffix in (".graphml", ".gexf"):
-        from train.graph import networks
-
-        return networks.graphml(graph, schema) if suffix == ".graphml" else networks.gexf(graph, schema)
+        networks = needed("train.graph.networks", "graph")
+        return bytes(networks.graphml(graph, schema) if suffix == ".graphml" else networks.gexf(graph, schema))
     if suffix == ".jsonld":
         from train.graph.linked import jsonld
 
