@@ -284,4 +284,3 @@ def _opened(path: str | Path | BinaryIO, name: str) -> AbstractContextManager[Bi
         return nullcontext(path)
     except OSError as error:
         raise InputError(f"{name}: cannot be read: {error.strerror}") from None
-
