@@ -27,6 +27,7 @@ def main() -> None:
     )
     parser.add_argument("--against", metavar="CHECKPOINT", help="another checkpoint to compare with on the same documents")
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples of the intervals (default 1000)")
+    parser.add_argument("--backend", choices=("torch", "onnx"), default="torch", help="onnx scores its ONNX graphs")
     arguments = parser.parse_args()
     from train.corpora import jsonl
     from train.report import check_folder, summary, write_report
@@ -34,7 +35,7 @@ def main() -> None:
 
     if arguments.report:
         check_folder(Path(arguments.report))
-    tagger = Tagger.load(arguments.checkpoint)
+    tagger = Tagger.load(arguments.checkpoint, backend=arguments.backend)
     documents = jsonl.read(arguments.data, tagger.schema)
     from train.config import LAYERS
     from train.corpora.load import Part

@@ -62,6 +62,12 @@ def parsed() -> argparse.Namespace:
         metavar="P",
         help="give only mentions and relations of such a score that this share of them was right on validation data",
     )
+    parser.add_argument(
+        "--backend",
+        choices=("auto", "torch", "onnx"),
+        default="auto",
+        help="default: the checkpoint's ONNX graphs where it has them and there is no GPU, else torch",
+    )
     parser.add_argument("--part-size", type=int, metavar="N", help="with --archive: records of input a part (default 1024)")
     parser.add_argument("--strict", action="store_true", help="with --archive: status 1 if anything was set aside")
     parser.add_argument(
@@ -109,6 +115,7 @@ def to_archive(arguments: argparse.Namespace) -> None:
         format=arguments.format or "jsonl",
         part_size=arguments.part_size or 1024,
         min_precision=arguments.min_precision,
+        backend=tagger.backend,
     )
     with bar(arguments, total) as progress:
         done = tag_archive(records(arguments.input), tagger, folder, settings, on_done=progress.update)
@@ -122,7 +129,7 @@ def loaded(arguments: argparse.Namespace) -> "Tagger":
     """The tagger; says so where the precision asked for leaves nothing to give."""
     from train.tagger import Tagger
 
-    tagger, precision = Tagger.load(arguments.checkpoint), arguments.min_precision
+    tagger, precision = Tagger.load(arguments.checkpoint, backend=arguments.backend), arguments.min_precision
     for line in tagger.unreached(precision) if precision is not None else ():
         print(line, file=sys.stderr)
     return tagger

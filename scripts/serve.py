@@ -57,7 +57,7 @@ def main() -> None:
         timeout=arguments.timeout,
     )
     app = create_app(
-        Tagger.load(arguments.checkpoint),
+        Tagger.load(arguments.checkpoint, backend="auto"),
         checkpoint=arguments.checkpoint,
         limits=limits,
         queue=arguments.queue,

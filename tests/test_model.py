@@ -26,7 +26,7 @@ def test_range_maxima_equal_those_of_a_loop() -> None:
     values = torch.randn(2, 13, 3, generator=generator)
     ranges = [(a, b) for a in range(13) for b in range(a, 14)]
     start, end = (torch.tensor([[r[i] for r in ranges]] * 2) for i in (0, 1))
-    found = RangeMax()(values, start, end)
+    found = RangeMax(13)(values, start, end)
     for i, (a, b) in enumerate(ranges):
         expected = values[:, a:b].amax(1) if b > a else torch.zeros(2, 3)
         assert torch.equal(found[:, i], expected), (a, b)

@@ -24,6 +24,7 @@ from train.errors import InputError
 from train.extras import needed
 from train.files import atomic_write, read_text
 from train.inputs import ARCHIVE, QUARANTINE, Record, files
+from train.onnx.model import FILES as GRAPHS
 
 FORMATS = ("jsonl", "parquet")
 _LOCK = ".lock"
@@ -50,6 +51,7 @@ class Settings:
     format: str = "jsonl"
     part_size: int = 1024
     min_precision: float | None = None
+    backend: str = "torch"
     rajniti: str = __version__
 
 
@@ -67,11 +69,12 @@ class State:
 
 
 def checkpoint_digest(folder: Path) -> str:
-    """SHA-256 of the weights, the configuration and the tokenizer in a checkpoint's folder."""
+    """SHA-256 of the weights, the graphs, the configuration and the tokenizer that a checkpoint's folder has."""
     total = hashlib.sha256()
-    for name in ("model.safetensors", "config.json", "tokenizer.json"):
-        with open(folder / name, "rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
+    for name in ("model.safetensors", *GRAPHS, "config.json", "tokenizer.json"):
+        if (folder / name).exists():
+            with open(folder / name, "rb") as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
     return total.hexdigest()
 
 

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from train.corpora.load import Part
 from train.document import Document, Mention
-from train.model.configuration_rajniti import RajnitiConfig
 from train.model.decoding import WindowScores
+from train.model.settings import Settings
 from train.model.windows import EncodedText, Window, collate, cut, encode_text
 from train.schema import Schema
 
@@ -80,7 +81,7 @@ class Ledger:
 def examples(
     part: Part,
     tokenizer: PreTrainedTokenizerFast,
-    config: RajnitiConfig,
+    config: Settings,
     schema: Schema,
     *,
     overlap_tokens: int | None = None,
@@ -101,7 +102,7 @@ def coverage(
     document: Document,
     encoded: EncodedText,
     windows: Sequence[Window],
-    config: RajnitiConfig,
+    config: Settings,
     scores: Sequence[WindowScores] | None = None,
 ) -> Ledger:
     """What of a document's gold is out of reach; with a model's `scores`, also what it pruned from the candidates."""
@@ -117,7 +118,7 @@ def out_of_reach(
     document: Document,
     encoded: EncodedText,
     windows: Sequence[Window],
-    config: RajnitiConfig,
+    config: Settings,
     scores: Sequence[WindowScores] | None = None,
 ) -> tuple[dict[str, str], dict[int, str]]:
     """Why a gold mention (by id) or relation (by its place in the document) cannot be found, for each that cannot."""
@@ -144,8 +145,11 @@ def out_of_reach(
     return lost, relations
 
 
-def _kept(scores: WindowScores, spans: Sequence[tuple[int, int]], config: RajnitiConfig) -> bool:
-    candidates = set(scores.candidates.tolist())
+def _kept(scores: WindowScores, spans: Sequence[tuple[int, int]], config: Settings) -> bool:
+    """Whether the spans are among those that a window of this length pairs, however unlikely these are."""
+    best = scores.mentions.max(-1)
+    count = config.candidate_count(len(best))
+    candidates = set(np.argsort(-best, axis=None, kind="stable")[:count].tolist())
     width = config.max_span_width
     return all((a - scores.window.first) * width + b - a in candidates for a, b in spans)
 
@@ -162,9 +166,7 @@ def _inside(span: tuple[int, int], window: Window) -> bool:
     return window.first <= span[0] and span[1] < window.last
 
 
-def _example(
-    document: Document, encoded: EncodedText, window: Window, part: Part, config: RajnitiConfig, schema: Schema
-) -> Example:
+def _example(document: Document, encoded: EncodedText, window: Window, part: Part, config: Settings, schema: Schema) -> Example:
     types, relation_types, statuses = config.mention_types, config.relation_types, config.statuses
     entities = {e.id: i for i, e in enumerate(document.entities)}
     place: dict[str, int] = {}
@@ -201,10 +203,10 @@ def _example(
 
 
 def batch(
-    made: Sequence[Example], tokenizer: PreTrainedTokenizerFast, config: RajnitiConfig
+    made: Sequence[Example], tokenizer: PreTrainedTokenizerFast, config: Settings
 ) -> dict[str, Tensor | dict[str, Tensor]]:
     """The keyword arguments of RajnitiModel.forward for these examples, labels included."""
-    tensors: dict[str, Any] = collate([(e.encoded, e.window) for e in made], tokenizer)
+    arrays = collate([(e.encoded, e.window) for e in made], tokenizer)
     most = max(1, *(len(e.mentions) for e in made))
     size = (len(made), most)
     labels = {
@@ -226,4 +228,4 @@ def batch(
             for h, t in ((head, tail), (tail, head)) if either else ((head, tail),):
                 labels["adjacency"][b, h, t, type_] = True
                 labels["status"][b, h, t] = status
-    return {**tensors, "labels": labels}
+    return {**{name: torch.from_numpy(values) for name, values in arrays.items()}, "labels": labels}

@@ -6,11 +6,15 @@ import hashlib
 import shutil
 from copy import deepcopy
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from train import hub
 from train.errors import InputError
 from train.files import atomic_folder
-from train.tagger import Tagger
+from train.onnx.model import FILES as GRAPHS
+
+if TYPE_CHECKING:
+    from train.tagger import Tagger
 
 # How transformers finds the pipeline; AutoModel's own code names its file in config.json by itself.
 PIPELINES = {"political-ie": {"impl": "pipeline_rajniti.PoliticalPipeline", "pt": ["AutoModel"]}}
@@ -40,16 +44,21 @@ def save_checkpoint(folder: Path, tagger: Tagger) -> None:
         file.chmod(0o644)  # safetensors are written for their owner alone
         file.replace(folder / file.name)
     (folder / ".checkpoint").rmdir()
+    for name in GRAPHS:  # of the weights that were here before
+        (folder / name).unlink(missing_ok=True)
 
 
-def export(checkpoint: Path, target: Path) -> list[str]:
+def export(checkpoint: Path, target: Path, *, onnx: Literal["int8", "fp32"] | None = None) -> list[str]:
     """Copy what belongs on the Hub into a new or empty folder, checked by loading it; returns the names.
 
-    Raises InputError if the checkpoint does not load, lacks its card, or the target holds something else.
+    With `onnx`, ONNX graphs of such a precision are made there. Raises InputError if the checkpoint does not load, lacks its
+    card, or the target holds something else.
     """
     if not checkpoint.is_dir():
         raise InputError(f"{checkpoint}: no such checkpoint folder")
-    Tagger.load(checkpoint, device="cpu")
+    from train.tagger import Tagger
+
+    tagger = Tagger.load(checkpoint, device="cpu")
     if not (checkpoint / "README.md").exists():
         raise InputError(f"{checkpoint}: no model card (README.md) in it; expected a finished run's folder")
     if target.is_dir() and any(target.iterdir()) and not (target / "config.json").exists():
@@ -58,7 +67,11 @@ def export(checkpoint: Path, target: Path) -> list[str]:
     with atomic_folder(target) as temporary:
         for file in files:
             shutil.copy2(file, temporary / file.name)
-    return [file.name for file in files]
+        if onnx:
+            from train.onnx.export import export_onnx
+
+            export_onnx(tagger, temporary, weights=weights_hash(temporary), precision=onnx)
+        return sorted(file.name for file in temporary.iterdir())
 
 
 def released(folder: Path) -> list[Path]:

@@ -15,7 +15,10 @@ from typing import Any
 from train.errors import InputError
 
 # What Tagger.load reads; a checkpoint's code, card and pictures are not fetched for it.
-CHECKPOINT = ("*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer.json", "tokenizer_config.json")
+CHECKPOINT = (
+    "*.safetensors", "*.safetensors.index.json", "*.onnx", "onnx.json",
+    "config.json", "tokenizer.json", "tokenizer_config.json",
+)  # fmt: skip
 _REVISION = re.compile(r"(?P<name>(?:hub:)?[\w.-]+(?:/[\w.-]+)?)@(?P<revision>\S+)", re.ASCII)
 _ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 

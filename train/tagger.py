@@ -6,24 +6,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
-
-import torch
-from transformers import PreTrainedTokenizerFast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from train.corpora import jsonl
 from train.document import Document
 from train.errors import InputError
-from train.examples import Ledger, coverage, out_of_reach
 from train.hub import resolve
-from train.model.configuration_rajniti import RajnitiConfig
 from train.model.decoding import WindowScores, decode
-from train.model.modeling_rajniti import RajnitiModel
-from train.model.tagging import at_precision, score_windows
+from train.model.settings import Settings
+from train.model.tagging import at_precision, score_windows, tag
 from train.model.windows import EncodedText, encode_text
-from train.quiet import quietly
 from train.schema import Schema
 
+if TYPE_CHECKING:
+    from train.examples import Ledger
+
+Backend = Literal["auto", "torch", "onnx"]
 Scored = tuple[Document, EncodedText, list[WindowScores]]
 
 # Characters of the texts that are tagged together: the scores of their windows are in memory at once, some 2 MB each.
@@ -32,42 +30,39 @@ _GROUP = 64_000
 
 @dataclass(frozen=True)
 class Tagger:
-    """A model with its tokenizer and schema. `batch_tokens` bounds the tokens of a forward pass."""
+    """A model with its tokenizer and schema. `batch_tokens` bounds the tokens of a forward pass; None: by device."""
 
-    model: RajnitiModel
-    tokenizer: PreTrainedTokenizerFast
+    model: Any  # RajnitiModel, or OnnxModel
+    tokenizer: Any
     schema: Schema
-    batch_tokens: int = 4096
+    batch_tokens: int | None = None
 
     @classmethod
-    def load(cls, checkpoint: str | Path, *, device: str | None = None) -> Tagger:
-        """Load what train.py or export.py wrote, onto a GPU where there is one: a folder, or owner/name[@revision] on the Hub.
+    def load(cls, checkpoint: str | Path, *, device: str | None = None, backend: Backend = "torch") -> Tagger:
+        """Load what train.py or export.py wrote: a folder, or owner/name[@revision] on the Hub.
 
-        Raises InputError if there is none.
+        The weights go onto a GPU where there is one. `backend` "onnx" takes the checkpoint's ONNX graphs, which run on a CPU
+        and load neither torch nor transformers; "auto" takes them where they are there to be used, and there is no GPU.
+        Raises InputError if there is no such checkpoint.
         """
         folder = resolve(checkpoint)
-        for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        for name in ("config.json", "tokenizer.json"):
             if not (folder / name).exists():
                 raise InputError(f"{checkpoint}: no checkpoint of rajniti: {name} is missing")
-        with quietly():
-            return cls._load(folder, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        from train import backends
 
-    @classmethod
-    def _load(cls, folder: Path, device: str) -> Tagger:
-        config = RajnitiConfig.from_pretrained(folder)
-        if config.model_type != RajnitiConfig.model_type or not config.schema.get("mentions"):
-            raise InputError(f"{folder / 'config.json'}: no checkpoint of rajniti: no schema in it")
-        loaded: Any = RajnitiModel.from_pretrained(folder, config=config, output_loading_info=True)
-        model, report = loaded
-        if report["missing_keys"] or report["mismatched_keys"]:
-            raise InputError(f"{folder}: the weights do not fit the configuration: another version, or a broken download")
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-        schema = Schema.from_dict(config.schema, source=str(folder / "config.json"))
-        return cls(model.eval().to(device), tokenizer, schema)
+        if backend == "onnx" or (backend == "auto" and device is None and backends.prefers_onnx(folder)):
+            return cls(*backends.load_onnx(folder))
+        return cls(*backends.load_torch(folder, device))
 
     @property
-    def config(self) -> RajnitiConfig:
-        return cast(RajnitiConfig, self.model.config)
+    def config(self) -> Settings:
+        return cast(Settings, self.model.config)
+
+    @property
+    def backend(self) -> str:
+        """ "torch" or "onnx"."""
+        return str(self.model.backend)
 
     @property
     def device(self) -> str:
@@ -83,8 +78,8 @@ class Tagger:
         `min_precision` as in train.model.tagging.tag.
         """
         documents = list(documents)
-        options = {"batch_tokens": self.batch_tokens, "min_precision": min_precision}
-        found = self.model.tag([d.text for d in documents], self.tokenizer, **options)
+        options: dict[str, Any] = {"batch_tokens": self.batch_tokens, "min_precision": min_precision}
+        found = tag(self.model, self.tokenizer, [d.text for d in documents], **options)
         return [_annotated(d, data) for d, data in zip(documents, found, strict=True)]
 
     def tag_stream(
@@ -167,15 +162,19 @@ class Tagger:
             starts, ends = ({word[i] for word in encoded.words} for i in (0, 1))
             whole = [m for m in document.mentions if m.start in starts and m.end in ends]
             given.append([(m.start, m.end, m.type) for m in whole])
-        found = self.model.tag([d.text for d in documents], self.tokenizer, batch_tokens=self.batch_tokens, given=given)
+        found = tag(self.model, self.tokenizer, [d.text for d in documents], batch_tokens=self.batch_tokens, given=given)
         return [_annotated(d, data) for d, data in zip(documents, found, strict=True)]
 
     def unreachable(self, scored: Iterable[Scored]) -> list[dict[int, str]]:
         """For each document, why gold relations (by their place) were out of reach: window edges, span width, pruning."""
+        from train.examples import out_of_reach
+
         return [out_of_reach(d, encoded, [s.window for s in scores], self.config, scores)[1] for d, encoded, scores in scored]
 
     def ledger(self, scored: Iterable[Scored]) -> Ledger:
         """What of the documents' gold this model cannot reach, pruned candidates included."""
+        from train.examples import Ledger, coverage
+
         total = Ledger()
         for document, encoded, scores in scored:
             total.add(coverage(document, encoded, [s.window for s in scores], self.config, scores))

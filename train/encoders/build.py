@@ -98,7 +98,7 @@ def _model_config(config: RunConfig, schema: Schema, encoder_config: Any, source
     loss = config.loss
     return RajnitiConfig(
         encoder_config,
-        schema.to_dict(),
+        schema=schema.to_dict(),
         head_size=config.heads.size,
         head_dropout=config.heads.dropout,
         max_span_width=config.heads.max_span_width,

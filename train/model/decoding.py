@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from .bangla import bare_name, normalised
-from .configuration_rajniti import RajnitiConfig
+from .settings import Settings
 from .windows import EncodedText, Window
 
-# Probabilities below this are not worth averaging over windows.
-_FLOOR = 0.02
+# A span less likely than this is no mention, so it is neither averaged over windows nor, once trained, paired in one.
+FLOOR = 0.02
 # How far a link probability rises where two mentions have equal names, or where one name begins or ends the other (শিউলি,
 # শিউলি ওরাওঁ): it is taken to this power. Chosen on the bundled validation split, where they and linking to the best mention
 # lift the CoNLL F1 of the quick start from 0.774 to 0.803.
@@ -37,6 +37,24 @@ class WindowScores:
     relations: np.ndarray
     statuses: np.ndarray
     identities: np.ndarray
+
+
+@dataclass(frozen=True)
+class Probabilities:
+    """The model's for a batch of windows, padded: as in WindowScores with B in front; mask [B, K] of the candidates."""
+
+    mentions: np.ndarray
+    candidates: np.ndarray
+    mask: np.ndarray
+    relations: np.ndarray
+    statuses: np.ndarray
+    identities: np.ndarray
+
+    def of(self, b: int, window: Window) -> WindowScores:
+        """Those of one window of the batch, without padding."""
+        n, keep = window.last - window.first, self.mask[b]
+        pairs = [scores[b][keep][:, keep] for scores in (self.relations, self.statuses, self.identities)]
+        return WindowScores(window, self.mentions[b, :n], self.candidates[b][keep], *pairs)
 
 
 @dataclass(frozen=True)
@@ -66,49 +84,62 @@ def calibrated(probabilities: Any, calibration: Any) -> Any:
 def decode(
     encoded: EncodedText,
     windows: Sequence[WindowScores],
-    config: RajnitiConfig,
+    config: Settings,
     given: Sequence[Span] | None = None,
 ) -> dict[str, Any]:
     """The document of a text, in the corpus's form without its id. With `given` mentions, only pairs are decoded."""
     spans = list(given) if given is not None else choose_spans(encoded, windows, config)
-    pairs = _PairScores(spans, windows, config)
-    clusters = cluster(spans, encoded, pairs.identities, config.identity_threshold)
-    return _document(encoded, spans, clusters, pairs.relations(), config)
+    pairs = _PairScores.mean(spans, windows, config)
+    clusters = cluster(spans, encoded, pairs.links(), config.identity_threshold)
+    return _document(encoded, spans, clusters, pairs.triples(config), config)
 
 
-def choose_spans(encoded: EncodedText, windows: Sequence[WindowScores], config: RajnitiConfig) -> list[Span]:
+def choose_spans(encoded: EncodedText, windows: Sequence[WindowScores], config: Settings) -> list[Span]:
     """Spans whose best type reaches the threshold, in text order.
 
     The better of two spans stays where they cross, where one nests in the other with types that never do in the training
     data, and no span goes on over a sentence's end.
     """
-    probabilities: dict[tuple[int, int], list[np.ndarray]] = defaultdict(list)
-    seen = {
-        (int(start) + scores.window.first, int(start) + int(width) + scores.window.first)
-        for scores in windows
-        for start, width in np.argwhere(scores.mentions.max(-1, initial=0.0) > _FLOOR)
-    }
-    for first, last in seen:
-        for scores in windows:
-            if scores.window.first <= first and last < scores.window.last:
-                probabilities[first, last].append(scores.mentions[first - scores.window.first, last - first])
-    found = []
-    calibration = config.calibration_of("mentions")
-    for (first, last), stack in probabilities.items():
-        mean = np.mean(stack, axis=0)
-        type_ = int(mean.argmax())
-        score = float(calibrated(mean[type_], calibration[type_]))
-        if score >= config.mention_threshold and encoded.sentence[first] == encoded.sentence[last]:
-            found.append(Span(first, last, type_, score, float(mean[type_])))
+    places, means = _mean_mentions(windows)
+    types = means.argmax(-1)
+    best = np.take_along_axis(means, types[:, None], axis=1)[:, 0]
+    scores = calibrated(best, np.array(config.calibration_of("mentions")).reshape(-1, 2)[types])
+    found = [
+        Span(int(first), int(last), int(type_), float(score), float(probability))
+        for (first, last), type_, score, probability in zip(places, types, scores, best, strict=True)
+        if score >= config.mention_threshold and encoded.sentence[first] == encoded.sentence[last]
+    ]
     found.sort(key=lambda span: (-span.score, span.first, span.last))
     kept: list[Span] = []
+    at_word: dict[int, list[Span]] = defaultdict(list)
     for span in found:
-        if not any(_excluded(span, other, config) for other in kept):
+        words = range(span.first, span.last + 1)
+        if not any(_excluded(span, other, config) for word in words for other in at_word[word]):
             kept.append(span)
+            for word in words:
+                at_word[word].append(span)
     return sorted(kept, key=lambda span: (span.first, -span.last))
 
 
-def _excluded(a: Span, b: Span, config: RajnitiConfig) -> bool:
+def _mean_mentions(windows: Sequence[WindowScores]) -> tuple[np.ndarray, np.ndarray]:
+    """Spans (first, last word) that some window finds likely enough [M, 2], and their mean probabilities [M, T]."""
+    likely = []
+    for scores in windows:
+        first, width = np.nonzero(scores.mentions.max(-1, initial=0.0) > FLOOR)
+        likely.append(np.stack([first, first + width], 1) + scores.window.first)
+    places = np.unique(np.concatenate(likely), axis=0) if likely else np.zeros((0, 2), dtype=int)
+    types = windows[0].mentions.shape[-1] if windows else 1
+    sums, seen = np.zeros((len(places), types), dtype=np.float32), np.zeros(len(places))
+    for scores in windows:
+        low, high = np.searchsorted(places[:, 0], [scores.window.first, scores.window.last])
+        here = low + np.flatnonzero(places[low:high, 1] < scores.window.last)
+        first, last = places[here].T
+        sums[here] += scores.mentions[first - scores.window.first, last - first]
+        seen[here] += 1
+    return places, sums / np.maximum(seen, 1)[:, None].astype(np.float32)
+
+
+def _excluded(a: Span, b: Span, config: Settings) -> bool:
     if a.last < b.first or b.last < a.first:
         return False
     outer, inner = (a, b) if a.first <= b.first and b.last <= a.last else (b, a)
@@ -120,55 +151,82 @@ def _crossing(a: Span, b: Span) -> bool:
     return a.first < b.first <= a.last < b.last or b.first < a.first <= b.last < a.last
 
 
+@dataclass(frozen=True)
 class _PairScores:
-    """Mean probabilities of the pairs of spans that some window saw together."""
+    """Mean probabilities of the P ordered pairs of spans that some window saw together.
 
-    def __init__(self, spans: Sequence[Span], windows: Sequence[WindowScores], config: RajnitiConfig):
-        self.spans, self.config = spans, config
-        self._relations: dict[tuple[int, int], list[np.ndarray]] = defaultdict(list)
-        self._statuses: dict[tuple[int, int], list[np.ndarray]] = defaultdict(list)
-        links: dict[tuple[int, int], list[float]] = defaultdict(list)
+    pairs [P, 2] places of head and tail, sorted; reverse [P] where the same two stand in the other order; relations [P, R];
+    statuses [P, S]; identities [P].
+    """
+
+    spans: Sequence[Span]
+    pairs: np.ndarray
+    reverse: np.ndarray
+    relations: np.ndarray
+    statuses: np.ndarray
+    identities: np.ndarray
+
+    @classmethod
+    def mean(cls, spans: Sequence[Span], windows: Sequence[WindowScores], config: Settings) -> _PairScores:
+        keys, values = [], []
         for scores in windows:
-            place = {int(candidate): k for k, candidate in enumerate(scores.candidates)}
-            here = [
-                (i, place[key])
-                for i, span in enumerate(spans)
-                if (key := (span.first - scores.window.first) * config.max_span_width + span.last - span.first) in place
-                and scores.window.first <= span.first
-                and span.last < scores.window.last
-            ]
-            for i, a in here:
-                for j, b in here:
-                    if i == j:
-                        continue
-                    self._relations[i, j].append(scores.relations[a, b])
-                    self._statuses[i, j].append(scores.statuses[a, b])
-                    if spans[i].type == spans[j].type:
-                        links[i, j].append(float(scores.identities[a, b]))
-        self.identities = {pair: float(np.mean(values)) for pair, values in links.items()}
+            i, k = _places(spans, scores, config)
+            apart = ~np.eye(len(i), dtype=bool)
+            keys.append((i[:, None] * len(spans) + i)[apart])
+            block = np.ix_(k, k)
+            tables = (scores.relations[block], scores.statuses[block], scores.identities[block][..., None])
+            values.append(np.concatenate([table[apart] for table in tables], axis=-1))
+        if not keys:
+            keys, values = [np.zeros(0, dtype=int)], [np.zeros((0, len(config.relation_types) + len(config.statuses) + 1))]
+        unique, group, seen = np.unique(np.concatenate(keys), return_inverse=True, return_counts=True)
+        means = np.zeros((len(unique), values[0].shape[-1]), dtype=np.float32)
+        np.add.at(means, group, np.concatenate(values))
+        means /= seen[:, None].astype(np.float32)
+        pairs = np.stack(np.divmod(unique, max(1, len(spans))), 1)
+        reverse = np.searchsorted(unique, pairs[:, 1] * len(spans) + pairs[:, 0])
+        r, s = len(config.relation_types), len(config.statuses)
+        return cls(spans, pairs, reverse, means[:, :r], means[:, r : r + s], means[:, -1])
 
-    def relations(self) -> list[tuple[int, int, int, int, float]]:
+    def links(self) -> dict[tuple[int, int], float]:
+        """The identity probability of each two spans of one type, the earlier one first."""
+        types = np.array([span.type for span in self.spans], dtype=int)
+        first, second = self.pairs.T
+        chosen = (first < second) & (types[first] == types[second])
+        return {(int(i), int(j)): float(p) for (i, j), p in zip(self.pairs[chosen], self.identities[chosen], strict=True)}
+
+    def triples(self, config: Settings) -> list[tuple[int, int, int, int, float]]:
         """(head, tail, relation, status, score) by indices; the score is that of the whole triple, mentions included."""
-        types = len(self.config.mention_types)
-        allowed = np.array(self.config.allowed_pairs(), dtype=bool).reshape(-1, types, types)
-        symmetric = np.array(self.config.symmetric_relations(), dtype=bool)
-        calibration = np.array(self.config.calibration_of("relations")).reshape(-1, 2)
-        means = {pair: np.mean(values, axis=0) for pair, values in self._relations.items()}
+        count = len(config.mention_types)
+        allowed = np.array(config.allowed_pairs(), dtype=bool).reshape(-1, count, count).transpose(1, 2, 0)  # [T, T, R]
+        types = np.array([span.type for span in self.spans], dtype=int)
+        probability = np.array([span.probability for span in self.spans])
+        head, tail = self.pairs.T
+        fits = allowed[types[head], types[tail]]
+        either = fits & allowed[types[tail], types[head]] & np.array(config.symmetric_relations(), dtype=bool)
+        mean = np.where(either, (self.relations + self.relations[self.reverse]) / 2, self.relations)
+        calibration = np.array(config.calibration_of("relations")).reshape(-1, 2)
+        confidence = calibrated(mean * (probability[head] * probability[tail])[:, None], calibration)
+        chosen = fits & (confidence >= config.relation_threshold) & ~(either & (head > tail)[:, None])
         found = []
-        for (i, j), mean in means.items():
-            head, tail = self.spans[i], self.spans[j]
-            fits = allowed[:, head.type, tail.type]
-            either = symmetric & fits & allowed[:, tail.type, head.type]
-            mean = np.where(either, (mean + means[j, i]) / 2, mean)
-            confidence = calibrated(mean * (head.probability * tail.probability), calibration)
-            for r in np.flatnonzero(fits & (confidence >= self.config.relation_threshold)):
-                if either[r] and i > j:
-                    continue
-                statuses = np.mean(self._statuses[i, j], axis=0)
-                if either[r]:
-                    statuses = statuses + np.mean(self._statuses[j, i], axis=0)
-                found.append((i, j, int(r), int(statuses.argmax()), float(confidence[r])))
+        for p, r in np.argwhere(chosen):
+            statuses = self.statuses[p] + (self.statuses[self.reverse[p]] if either[p, r] else 0)
+            found.append((int(head[p]), int(tail[p]), int(r), int(statuses.argmax()), float(confidence[p, r])))
         return sorted(found, key=lambda f: (max(f[0], f[1]), f[0], f[1], f[2]))
+
+
+def _places(spans: Sequence[Span], scores: WindowScores, config: Settings) -> tuple[np.ndarray, np.ndarray]:
+    """Which spans are candidates of a window, and the places of these among its candidates."""
+    place = {int(candidate): k for k, candidate in enumerate(scores.candidates)}
+    window, width = scores.window, config.max_span_width
+    found = [
+        (i, place[key])
+        for i, span in enumerate(spans)
+        if window.first <= span.first
+        and span.last < window.last
+        and (key := (span.first - window.first) * width + span.last - span.first) in place
+    ]
+    i, k = np.array(found, dtype=int).reshape(-1, 2).T
+    return i, k
 
 
 def cluster(spans: Sequence[Span], encoded: EncodedText, links: dict[tuple[int, int], float], threshold: float) -> list[int]:
@@ -178,15 +236,21 @@ def cluster(spans: Sequence[Span], encoded: EncodedText, links: dict[tuple[int, 
     window saw together are linked where their bare names are equal.
     """
     names = [_name(encoded, span) for span in spans]
+    linked: list[set[int]] = [set() for _ in spans]
+    for earlier, later in links:
+        linked[later].add(earlier)
+    namesakes: dict[tuple[int, str], list[int]] = defaultdict(list)
     of: list[int] = []
     founded = 0
     for i, span in enumerate(spans):
         best, best_link = founded, threshold
-        for m in range(i):
+        same = namesakes[span.type, names[i]]
+        for m in sorted(linked[i].union(same)):
             if spans[m].type == span.type and (link := _link(links.get((m, i)), names[m], names[i])) >= best_link:
                 best, best_link = of[m], link
         founded += best == founded
         of.append(best)
+        same.append(i)
     return of
 
 
@@ -218,7 +282,7 @@ def _document(
     spans: Sequence[Span],
     clusters: Sequence[int],
     relations: Sequence[tuple[int, int, int, int, float]],
-    config: RajnitiConfig,
+    config: Settings,
 ) -> dict[str, Any]:
     types, relation_types, statuses = config.mention_types, config.relation_types, config.statuses
     mentions = [

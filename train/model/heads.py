@@ -46,18 +46,24 @@ class SpanScorer(nn.Module):
 
 
 class RangeMax(nn.Module):
-    """Maxima of a sequence over any ranges, by a sparse table: log2(N) levels of doubling windows, two look-ups a range."""
+    """Maxima of a sequence over any ranges, by a sparse table: levels of doubling windows, two look-ups a range.
+
+    `longest` is the longest sequence; it fixes the number of levels, so that the graph is the same for all lengths.
+    """
+
+    def __init__(self, longest: int):
+        super().__init__()
+        self.levels = max(1, (longest - 1).bit_length() + 1)
 
     def forward(self, values: Tensor, start: Tensor, end: Tensor) -> Tensor:
         """values [B, N, C], start and end [B, M] (end excluded) to [B, M, C]; an empty range gives zeros."""
         n = values.shape[1]
+        if n > 2 ** (self.levels - 1):
+            raise ValueError(f"a sequence of {n} words: expected at most {2 ** (self.levels - 1)}")
         levels = [values]
-        step = 1
-        while step < n:
-            above = levels[-1]
-            shifted = torch.cat([above[:, step:], above[:, -1:].expand(-1, min(step, n), -1)], 1)[:, :n]
-            levels.append(torch.maximum(above, shifted))
-            step *= 2
+        for ahead in (2**i for i in range(self.levels - 1)):
+            shifted = F.pad(levels[-1], (0, 0, 0, ahead), value=float("-inf"))[:, ahead : ahead + n]
+            levels.append(torch.maximum(levels[-1], shifted))
         table = torch.stack(levels, 1).flatten(1, 2)  # [B, L * N, C]
         length = (end - start).clamp(min=1)
         level = _log2_floor(length, len(levels))
@@ -94,7 +100,7 @@ class PairScorer(nn.Module):
             self.after = nn.Linear(context, size, bias=False)
         self.distance_embedding = nn.Embedding(_DISTANCE_BUCKETS, size)
         self.sentence_embedding = nn.Embedding(_SENTENCE_BUCKETS, size)
-        self.range_max = RangeMax()
+        self.range_max = RangeMax(config.window_tokens)
         self.dropout = nn.Dropout(config.head_dropout)
         # A schema may have no relations, but no file keeps two tensors without elements apart.
         self.relations = len(config.relation_types)

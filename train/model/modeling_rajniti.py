@@ -6,10 +6,12 @@ of these gets a score per relation type, a distribution over statuses and an ide
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,8 +19,12 @@ from transformers import AutoModel, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from .configuration_rajniti import RajnitiConfig
+from .decoding import FLOOR, Probabilities
 from .heads import PairScorer, SpanScorer, pick
 from .losses import mention_loss, pair_losses
+from .tagging import tag
+
+_FLOOR = math.log(FLOOR / (1 - FLOOR))
 
 
 @dataclass
@@ -59,6 +65,8 @@ class RajnitiPreTrainedModel(PreTrainedModel):
 class RajnitiModel(RajnitiPreTrainedModel):
     """Encoder, span scorer and pair scorer. Words in, scores out; `tag` goes from raw text to documents."""
 
+    backend = "torch"
+
     def __init__(self, config: RajnitiConfig):
         super().__init__(config)
         self.encoder = AutoModel.from_config(config.encoder, **_no_pooler(config.encoder))
@@ -97,11 +105,8 @@ class RajnitiModel(RajnitiPreTrainedModel):
         own candidates. `labels` as made by the package's batches; the loss is divided by `normalizer`, by default the
         number of words.
         """
-        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        words = (pick(states, word_first) + pick(states, word_last)) / 2
-        words = self.dropout(words) * word_mask[..., None].to(words.dtype)
-        _, mention_logits = self.spans(words)
-        valid = self._valid_spans(word_mask, edge_mask)
+        words, mention_logits = self.read(input_ids, attention_mask, word_first, word_last, word_mask)
+        valid = self.valid_spans(word_mask, edge_mask)
         probabilities = mention_logits.float().sigmoid()
         if given is None:
             gold = None if labels is None else labels["spans"]
@@ -135,35 +140,39 @@ class RajnitiModel(RajnitiPreTrainedModel):
             output.loss = total / (word_mask.sum() if normalizer is None else normalizer)
         return output
 
-    def _valid_spans(self, word_mask: Tensor, edge_mask: Tensor) -> Tensor:
+    def read(
+        self, input_ids: Tensor, attention_mask: Tensor, word_first: Tensor, word_last: Tensor, word_mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The words' states [B, N, D], and logits of every span [B, N, W, T], valid or not."""
+        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        words = (pick(states, word_first) + pick(states, word_last)) / 2
+        words = self.dropout(words) * word_mask[..., None].to(words.dtype)
+        return words, self.spans(words)[1]
+
+    def valid_spans(self, word_mask: Tensor, edge_mask: Tensor) -> Tensor:
         """[B, N, W]: spans that lie inside the window and have no punctuation at their edges."""
         n, width = word_mask.shape[1], self.config.max_span_width
         ends = torch.arange(n, device=word_mask.device)[:, None] + torch.arange(width, device=word_mask.device)
         can_end = edge_mask[:, ends.clamp(max=n - 1)] & (ends < n)
         return edge_mask[:, :, None] & can_end
 
-    def candidate_count(self, n: int) -> int:
-        """The most candidates that a window of n words can have."""
-        return int(self._candidate_counts(torch.tensor(n)))
-
-    def _candidate_counts(self, words: Tensor) -> Tensor:
-        """Candidates of windows of so many words. In whole numbers: a count must not go by the device's rounding."""
-        wanted = words * round(self.config.candidate_ratio * 1000) // 1000 + 1
-        return wanted.clamp(max=self.config.max_candidates).minimum(words * self.config.max_span_width)
-
     def _choose(self, logits: Tensor, valid: Tensor, word_mask: Tensor, gold: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Candidates [B, K] and which of them count: each window's own number, whatever else is in the batch."""
+        """Candidates [B, K] and which of them count: each window's own number, and outside training only likely ones."""
         scores = logits.float().amax(-1).masked_fill(~valid, -1e4).flatten(1)
-        most = self.candidate_count(word_mask.shape[1])
-        counts = self._candidate_counts(word_mask.sum(1))
+        config, own_words = self.config, word_mask.sum(1)
+        most = config.candidate_count(word_mask.shape[1])
+        counts = own_words * round(config.candidate_ratio * 1000) // 1000 + 1  # Settings.candidate_count of each window
+        counts = counts.clamp(max=config.max_candidates).minimum(own_words * config.max_span_width)
         if gold is not None:  # in training, pairs of true mentions are always seen
             most = min(max(most, gold.shape[1]), scores.shape[1])
             counts = counts.maximum((gold >= 0).sum(1))
             bonus = 1e5 * (gold >= 0).to(scores.dtype)
             scores = scores + torch.zeros_like(scores).scatter_reduce(1, gold.clamp(min=0), bonus, "amax")
         best, candidates = scores.topk(most, dim=1)
-        own = torch.arange(most, device=counts.device) < counts[:, None]
-        return candidates, own & (best > -1e3)
+        own = (torch.arange(most, device=counts.device) < counts[:, None]) & (best > (_FLOOR if gold is None else -1e3))
+        if gold is None:  # sorted by score, so that those that are left stand in front
+            most = max(1, int(own.sum(1).max()))
+        return candidates[:, :most], own[:, :most]
 
     def _losses(self, output: RajnitiOutput, labels: dict[str, Tensor], valid: Tensor, logits: Tensor) -> dict[str, Tensor]:
         return {
@@ -171,13 +180,24 @@ class RajnitiModel(RajnitiPreTrainedModel):
             **pair_losses(output, labels, self.config.loss_weights.get("positive", 1.0)),
         }
 
+    @torch.inference_mode()
+    def probabilities(self, batch: Mapping[str, np.ndarray]) -> Probabilities:
+        """What the model says of a batch as `collate` makes it, `given` candidates included, in numbers on the CPU."""
+        output = self(**{name: torch.from_numpy(values).to(self.device) for name, values in batch.items()})
+        return Probabilities(
+            mentions=output.mention_logits.float().sigmoid().cpu().numpy(),
+            candidates=output.candidates.cpu().numpy(),
+            mask=output.candidate_mask.cpu().numpy(),
+            relations=output.relation_logits.float().sigmoid().cpu().numpy(),
+            statuses=output.status_logits.float().softmax(-1).cpu().numpy(),
+            identities=output.identity_logits.float().sigmoid().cpu().numpy(),
+        )
+
     def tag(self, texts: str | Sequence[str], tokenizer: Any, **options: Any) -> Any:
         """The document of a raw text, or a list of those of several, in the corpus's own form.
 
         See `tagging.tag` for the options.
         """
-        from .tagging import tag
-
         if isinstance(texts, str):
             return tag(self, tokenizer, [texts], **options)[0]
         return tag(self, tokenizer, texts, **options)

@@ -6,31 +6,33 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-from transformers import PreTrainedTokenizerFast
+import numpy as np
 
-from .configuration_rajniti import RajnitiConfig
 from .decoding import Span, WindowScores, decode
+from .settings import Settings
 from .windows import EncodedText, Window, batches_by_tokens, collate, cut, encode_text
 
 # A mention by characters: (start, end, type).
 Given = tuple[int, int, str]
+# A CPU is fastest while a batch's states stay in its cache, a GPU while it has enough to do.
+_CPU_TOKENS, _GPU_TOKENS = 512, 16_384
 
 
 def tag(
     model: Any,
-    tokenizer: PreTrainedTokenizerFast,
+    tokenizer: Any,
     texts: Sequence[str],
     *,
-    batch_tokens: int = 4096,
+    batch_tokens: int | None = None,
     given: Sequence[Sequence[Given]] | None = None,
     min_precision: float | None = None,
 ) -> list[dict[str, Any]]:
     """The documents of raw texts of any length, as plain data in the corpus's form (without ids), in the texts' order.
 
-    `batch_tokens` bounds the padded tokens of a forward pass. With `given` mentions for each text, these are taken as they
-    are and only relations and identities are predicted; one that does not start and end at words is a ValueError. With
-    `min_precision`, mentions and relations are only given where those of such a score had that precision on validation data.
+    `batch_tokens` bounds the padded tokens of a forward pass, by default as suits the device. With `given` mentions for each
+    text, these are taken as they are and only relations and identities are predicted; one that does not start and end at
+    words is a ValueError. With `min_precision`, mentions and relations are only given where those of such a score had that
+    precision on validation data.
     """
     config = model.config if min_precision is None else at_precision(model.config, min_precision)
     encoded = [encode_text(text, tokenizer) for text in texts]
@@ -39,7 +41,7 @@ def tag(
     return [decode(e, scores[i], config, None if spans is None else spans[i]) for i, e in enumerate(encoded)]
 
 
-def at_precision(config: RajnitiConfig, precision: float) -> RajnitiConfig:
+def at_precision(config: Settings, precision: float) -> Settings:
     """The configuration with the thresholds of a precision; ValueError if it is none."""
     if not 0 < precision <= 1:
         raise ValueError(f"precision {precision}: expected more than 0, at most 1")
@@ -51,21 +53,22 @@ def at_precision(config: RajnitiConfig, precision: float) -> RajnitiConfig:
 
 def score_windows(
     model: Any,
-    tokenizer: PreTrainedTokenizerFast,
+    tokenizer: Any,
     encoded: Sequence[EncodedText],
     *,
-    batch_tokens: int,
+    batch_tokens: int | None = None,
     spans: Sequence[Sequence[Span]] | None = None,
 ) -> list[list[WindowScores]]:
     """The model's probabilities for the windows of each text; with `spans`, these are the candidates."""
-    config: RajnitiConfig = model.config
+    config: Settings = model.config
     items: list[tuple[int, Window]] = []
     for i, text in enumerate(encoded):
         windows = cut(text, max_tokens=config.window_tokens, overlap_tokens=config.overlap_tokens)
         items.extend((i, window) for window in windows)
     lengths = [encoded[i].cost(window.first, window.last) + 2 for i, window in items]
     scores: list[list[WindowScores]] = [[] for _ in encoded]
-    for batch in batches_by_tokens(lengths, batch_tokens):
+    on_cpu = str(model.device) == "cpu"
+    for batch in batches_by_tokens(lengths, batch_tokens or (_CPU_TOKENS if on_cpu else _GPU_TOKENS)):
         chosen = [items[b] for b in batch]
         result = _forward(model, tokenizer, [(encoded[i], w) for i, w in chosen], _given_here(chosen, spans))
         for (i, _), window_scores in zip(chosen, result, strict=True):
@@ -75,7 +78,7 @@ def score_windows(
     return scores
 
 
-def _to_spans(encoded: EncodedText, given: Sequence[Given], config: RajnitiConfig) -> list[Span]:
+def _to_spans(encoded: EncodedText, given: Sequence[Given], config: Settings) -> list[Span]:
     starts = {start: i for i, (start, _) in enumerate(encoded.words)}
     ends = {end: i for i, (_, end) in enumerate(encoded.words)}
     spans = []
@@ -102,31 +105,19 @@ def _given_here(
     ]
 
 
-@torch.inference_mode()
 def _forward(
     model: Any,
-    tokenizer: PreTrainedTokenizerFast,
+    tokenizer: Any,
     items: Sequence[tuple[EncodedText, Window]],
     given: list[list[tuple[int, int, int]]] | None,
 ) -> list[WindowScores]:
-    width = model.config.max_span_width
     batch = collate(items, tokenizer)
     if given is not None:
+        width = model.config.max_span_width
         fits = [[span for span in spans if span[1] < width] for spans in given]
         most = max(1, *(len(spans) for spans in fits))
-        padded = [spans + [(-1, 0, 0)] * (most - len(spans)) for spans in fits]
-        table = torch.tensor(padded)
-        batch["given"] = torch.where(table[..., 0] >= 0, table[..., 0] * width + table[..., 1], -1)
+        table = np.array([spans + [(-1, 0, 0)] * (most - len(spans)) for spans in fits])
+        batch["given"] = np.where(table[..., 0] >= 0, table[..., 0] * width + table[..., 1], -1)
         batch["given_types"] = table[..., 2]
-    output = model(**{name: tensor.to(model.device) for name, tensor in batch.items()})
-    mentions = output.mention_logits.float().sigmoid().cpu().numpy()
-    candidates, mask = output.candidates.cpu().numpy(), output.candidate_mask.cpu().numpy()
-    relations = output.relation_logits.float().sigmoid().cpu().numpy()
-    statuses = output.status_logits.float().softmax(-1).cpu().numpy()
-    identities = output.identity_logits.float().sigmoid().cpu().numpy()
-    found = []
-    for b, (_, window) in enumerate(items):
-        n, keep = window.last - window.first, mask[b]
-        pairs = [scores[b][keep][:, keep] for scores in (relations, statuses, identities)]
-        found.append(WindowScores(window, mentions[b, :n], candidates[b][keep], *pairs))
-    return found
+    found = model.probabilities(batch)
+    return [found.of(b, window) for b, (_, window) in enumerate(items)]

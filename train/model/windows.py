@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import torch
-from torch import Tensor
-from transformers import PreTrainedTokenizerFast
+import numpy as np
 
 from .bangla import is_punctuation, sentences, words
 
@@ -38,7 +37,7 @@ class Window:
     last: int
 
 
-def encode_text(text: str, tokenizer: PreTrainedTokenizerFast) -> EncodedText:
+def encode_text(text: str, tokenizer: Any) -> EncodedText:
     """Tokenise a raw text once, without special tokens, and hand each piece to the word that it starts in.
 
     The fast tokenizer keeps the map from its normalised text to the raw one, so offsets are right by construction. A word
@@ -113,20 +112,19 @@ def _step_back(encoded: EncodedText, first: int, last: int, overlap: int, starts
     return back
 
 
-def collate(items: Sequence[tuple[EncodedText, Window]], tokenizer: PreTrainedTokenizerFast) -> dict[str, Tensor]:
-    """The tensors of RajnitiModel.forward for a batch of windows, padded to the longest."""
+def collate(items: Sequence[tuple[EncodedText, Window]], tokenizer: Any) -> dict[str, np.ndarray]:
+    """What RajnitiModel.forward takes for a batch of windows, as arrays padded to the longest."""
     rows = [_row(encoded, window, tokenizer) for encoded, window in items]
-    batch: dict[str, Tensor] = {}
+    batch = {}
     for name in rows[0]:
         fill = tokenizer.pad_token_id if name == "input_ids" else 0
         longest = max(len(row[name]) for row in rows)
         padded = [row[name] + [fill] * (longest - len(row[name])) for row in rows]
-        batch[name] = torch.tensor(padded, dtype=torch.bool if name.endswith("_mask") else torch.long)
-    batch["attention_mask"] = batch["attention_mask"].long()
+        batch[name] = np.array(padded, dtype=bool if name in ("word_mask", "edge_mask") else np.int64)
     return batch
 
 
-def _row(encoded: EncodedText, window: Window, tokenizer: PreTrainedTokenizerFast) -> dict[str, list[int]]:
+def _row(encoded: EncodedText, window: Window, tokenizer: Any) -> dict[str, list[int]]:
     opening = tokenizer.cls_token_id if tokenizer.cls_token_id is not None else tokenizer.bos_token_id
     closing = tokenizer.sep_token_id if tokenizer.sep_token_id is not None else tokenizer.eos_token_id
     ids, firsts, lasts = [opening], [], []

@@ -1,0 +1,62 @@
+"""The ways to run a checkpoint: with torch, or its ONNX graphs on a CPU. Neither loads what only the other needs."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from train.errors import InputError
+from train.export import weights_hash
+from train.onnx.model import FILES, MANIFEST, OnnxModel, PlainTokenizer
+from train.schema import Schema
+
+Loaded = tuple[Any, Any, Schema]  # model, tokenizer, schema
+
+
+def load_torch(folder: Path, device: str | None) -> Loaded:
+    """Raises InputError where the folder's weights, configuration or tokenizer are not those of a checkpoint."""
+    import torch
+    from transformers import PreTrainedTokenizerFast
+
+    from train.model.configuration_rajniti import RajnitiConfig
+    from train.model.modeling_rajniti import RajnitiModel
+    from train.quiet import quietly
+
+    if not (folder / "model.safetensors").exists():
+        raise InputError(f"{folder}: no checkpoint of rajniti: model.safetensors is missing")
+    with quietly():
+        config = RajnitiConfig.from_pretrained(folder)
+        schema = _schema(folder, config.model_type, config.schema)
+        loaded: Any = RajnitiModel.from_pretrained(folder, config=config, output_loading_info=True)
+        model, report = loaded
+        if report["missing_keys"] or report["mismatched_keys"]:
+            raise InputError(f"{folder}: the weights do not fit the configuration: another version, or a broken download")
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    return model.eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu")), tokenizer, schema
+
+
+def load_onnx(folder: Path) -> Loaded:
+    """Raises InputError where graphs or onnxruntime are missing, or the graphs are of other weights than lie beside them."""
+    for name in FILES:
+        if not (folder / name).exists():
+            raise InputError(f"{folder}: no ONNX graphs in it: {name} is missing; export.py --onnx writes them")
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    if (folder / "model.safetensors").exists() and weights_hash(folder) != manifest.get("weights"):
+        raise InputError(f"{folder}: its ONNX graphs are of other weights; export.py --onnx writes them anew")
+    model = OnnxModel(folder)
+    return model, PlainTokenizer.load(folder), _schema(folder, "rajniti", model.config.schema)
+
+
+def prefers_onnx(folder: Path) -> bool:
+    """Whether the graphs can be used and there is no sign of a GPU, without loading what would know for sure."""
+    there = all((folder / name).exists() for name in FILES)
+    return there and importlib.util.find_spec("onnxruntime") is not None and shutil.which("nvidia-smi") is None
+
+
+def _schema(folder: Path, model_type: str, schema: dict[str, Any]) -> Schema:
+    if model_type != "rajniti" or not schema.get("mentions"):
+        raise InputError(f"{folder / 'config.json'}: no checkpoint of rajniti: no schema in it")
+    return Schema.from_dict(schema, source=str(folder / "config.json"))
