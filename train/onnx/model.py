@@ -38,6 +38,8 @@ class OnnxModel:
         options = SessionOptions()
         options.intra_op_num_threads = threads()
         options.log_severity_level = 3
+        # Each graph has its own threads: while one runs, those of the other must not spin.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._reader, self._pairs = (
                 InferenceSession(folder / name, options, providers=["CPUExecutionProvider"]) for name in (READER, PAIRS)
