@@ -62,6 +62,7 @@ REPLACED = {
         "tagged.jsonl is marked, with the countries that the graph is asked for",
     ),
     "bench_inference.py exported": ("bench_inference.py exported --rounds 1 --documents 2", "minutes on the real model"),
+    "graph.py tagged/": ("graph.py tagged.jsonl", "the small model finds nothing in these articles"),
     "'wrong name'": ("'ভারত'", "a name that is merged in tagged.jsonl"),
     "OWNER/": ("owner/", "the user of the Hub on loopback"),
 }

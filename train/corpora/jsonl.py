@@ -69,7 +69,7 @@ def attempts(lines: Iterable[bytes], name: str) -> Iterator[tuple[int, bytes, Do
         if not text.strip():
             continue
         try:
-            found: Document | InputError = from_dict(loads(text, where=where), where=where)
+            found: Document | InputError = from_dict(loads(text.rstrip(), where=where), where=where)
         except InputError as error:
             found = error
         yield number, line, found
