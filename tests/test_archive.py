@@ -180,7 +180,7 @@ def test_bad_records_are_set_aside_with_their_place_reason_and_bytes(tmp_path: P
     found = {(Path(row["file"]).name, row["line"]): (row["reason"], row["record"]) for row in rows}
     assert found == {
         ("a.jsonl", 2): ("cannot be tagged: ValueError: no such thing", _annotated(lines[1])),
-        ("a.jsonl", 3): ("not valid JSON: Expecting ',' delimiter at column 1", '{"id": "c"'),
+        ("a.jsonl", 3): ("not valid JSON: Expecting ',' delimiter at column 11", '{"id": "c"'),
         ("a.jsonl", 5): ("text: expected a string, got nothing", '{"id": "d"}'),
         ("a.jsonl", 6): (
             f"expected UTF-8, got other bytes at byte offset {sum(map(len, lines[:5])) + 5 + 21}",
