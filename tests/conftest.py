@@ -141,7 +141,9 @@ def _eager(trained: Path, documents: list[Document]) -> Tagger:
     spans.bias.data = -spans.weight.data @ torch.cat(states).mean(0)
     torch.nn.init.normal_(relations.weight, std=1.0)
     torch.nn.init.zeros_(relations.bias)
-    tagger.model.config.mention_threshold = 0.4
+    # What was fitted to the small model's own scores says nothing of these.
+    tagger.model.config.calibration = {}
+    tagger.model.config.mention_threshold, tagger.model.config.relation_threshold = 0.4, 0.3
     return tagger
 
 
