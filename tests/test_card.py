@@ -83,6 +83,13 @@ def test_what_is_tuned_from_banglabert_keeps_its_licence(trained: Path) -> None:
     assert "no commercial" in text
 
 
+def test_licence_is_said_of_the_encoder_that_was_taken() -> None:
+    free = _card(REFERENCE, encoder={"name": "google/muril-base-cased", "license": "apache-2.0"})
+    assert "follow the licence of their encoder (apache-2.0)" in free and "MIT" not in free
+    bound = _card(REFERENCE, encoder={"name": "someone/encoder", "license": "cc-by-nc-sa-4.0"})
+    assert "no commercial" in bound and "BanglaBERT" not in bound.split("## Licence")[1]
+
+
 def test_commit_that_was_got_stands_in_the_card() -> None:
     encoder = {"name": "csebuetnlp/banglabert", "revision": "main", "commit": "9ce791f330578f50da6bc52b54205166fb5d1c8c"}
     text = _card(REFERENCE, encoder={**encoder, "license": "cc-by-nc-sa-4.0"})

@@ -19,11 +19,6 @@ from train.scoring import headline
 
 TEMPLATE = Path(__file__).with_name("templates") / "model_card.md"
 
-_LICENCES = {
-    "apache-2.0": "Weights and code: Apache-2.0. The encoder's weights are under MIT.",
-    "cc-by-nc-sa-4.0": "BanglaBERT is under CC BY-NC-SA 4.0, and so are these weights, which are tuned from it: no commercial "
-    "use, and what is made from them is shared alike. The code is under Apache-2.0.",
-}
 # What templates and missing values leave; words of a running text (none of, finance) are none.
 _PLACEHOLDER = re.compile(r"\[More Information Needed\]|\{\{|\b(?:TODO|TBD|FIXME|nan)\b|\bNone\b(?! of\b)")
 _ASKED = (0.7, 0.8, 0.9, 0.95)
@@ -40,7 +35,8 @@ def write_card(folder: Path, *, config: RunConfig, schema: Schema, scores: Mappi
 def card(*, config: RunConfig, schema: Schema, scores: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     """The card's text. The same run always gives the same card."""
     encoder = facts["encoder"]
-    licence = licences.of_tuned(licences.of_encoder(encoder["name"], encoder.get("license")))
+    encoder_licence = licences.of_encoder(encoder["name"], encoder.get("license"))
+    licence = licences.of_tuned(encoder_licence)
     title = f"{schema.card.texts}, on {encoder['name']}"
     tests = [_block(source, block, scores, facts) for source, block in scores["test"].items()]
     made = ModelCard.from_template(
@@ -60,9 +56,7 @@ def card(*, config: RunConfig, schema: Schema, scores: Mapping[str, Any], facts:
         weights=scores["weights_sha256"],
         window_tokens=config.windows.max_tokens,
         corpus_limits=_corpus_limits(facts),
-        licence=_LICENCES.get(
-            licence, f"These weights follow the licence of their encoder ({licence}); the code is under Apache-2.0."
-        )
+        licence=_licence(encoder_licence, licence)
         + (" The bundled corpus is under CC BY 4.0." if "bundled" in facts["data"]["train"] else ""),
     )
     text = str(made).strip() + "\n"
@@ -80,6 +74,17 @@ def _example(schema: Schema) -> str:
     """A text for the card's code, as a Python string holds it: the schema's, or one of its own examples of a mention."""
     given = [*schema.card.examples.values(), *(t.example for t in schema.mentions.values() if t.example), "…"][0]
     return given.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _licence(encoder: str | None, tuned: str) -> str:
+    if encoder == "mit":
+        return "Weights and code: Apache-2.0. The encoder's weights are under MIT."
+    if tuned == "cc-by-nc-sa-4.0":
+        return (
+            "The encoder is under CC BY-NC-SA 4.0, and so are these weights, which are tuned from it: no commercial use, and "
+            "what is made from them is shared alike. The code is under Apache-2.0."
+        )
+    return f"These weights follow the licence of their encoder ({tuned}); the code is under Apache-2.0."
 
 
 def _metadata(title: str, licence: str, encoder: Mapping[str, Any], scores: Mapping[str, Any], schema: Schema) -> ModelCardData:
