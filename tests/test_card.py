@@ -20,11 +20,11 @@ from train.schema import Schema
 REFERENCE = ROOT / "tests" / "data" / "reference_run"
 
 
-def _card(folder: Path, schema: Schema | None = None, **changes: object) -> str:
+def _card(folder: Path, schema: Schema | None = None, settings: tuple[str, ...] = (), **changes: object) -> str:
     scores, facts = (json.loads((folder / name).read_text(encoding="utf-8")) for name in ("scores.json", "run.json"))
     facts |= changes
     schema = schema or Schema.load(ROOT / "configs" / "schema" / "politics.yaml")
-    config = RunConfig.load(folder / "run_config.yaml")
+    config = RunConfig.load(folder / "run_config.yaml", settings)
     return card(config=config, schema=schema, scores=scores, facts=facts)
 
 
@@ -74,6 +74,12 @@ def test_metadata_is_valid_for_the_hub_and_carries_the_scores() -> None:
     values = {result.metric_name: result.metric_value for result in data.eval_results or []}
     scores = json.loads((REFERENCE / "scores.json").read_text(encoding="utf-8"))["test"]["bundled"]
     assert values["mention strict F1"] == round(scores["mentions"]["strict"]["micro"]["f1"], 4)
+
+
+def test_metadata_names_the_corpora_that_lie_on_the_hub() -> None:
+    text = _card(REFERENCE, settings=("sources=[{path: bundled},{path: 'hub:owner/corpus@v1'}]",))
+    assert ModelCard(text).data.datasets == ["owner/corpus"]
+    assert ModelCard(_card(REFERENCE)).data.datasets is None
 
 
 def test_what_is_tuned_from_banglabert_keeps_its_licence(trained: Path) -> None:

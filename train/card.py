@@ -40,7 +40,7 @@ def card(*, config: RunConfig, schema: Schema, scores: Mapping[str, Any], facts:
     title = f"{schema.card.texts}, on {encoder['name']}"
     tests = [_block(source, block, scores, facts) for source, block in scores["test"].items()]
     made = ModelCard.from_template(
-        _metadata(title, licence, encoder, scores, schema),
+        _metadata(title, licence, config, encoder, scores, schema),
         template_path=str(TEMPLATE),
         title=title,
         description=config.description,
@@ -87,7 +87,9 @@ def _licence(encoder: str | None, tuned: str) -> str:
     return f"These weights follow the licence of their encoder ({tuned}); the code is under Apache-2.0."
 
 
-def _metadata(title: str, licence: str, encoder: Mapping[str, Any], scores: Mapping[str, Any], schema: Schema) -> ModelCardData:
+def _metadata(
+    title: str, licence: str, config: RunConfig, encoder: Mapping[str, Any], scores: Mapping[str, Any], schema: Schema
+) -> ModelCardData:
     results = [
         EvalResult(
             task_type="token-classification",
@@ -109,6 +111,8 @@ def _metadata(title: str, licence: str, encoder: Mapping[str, Any], scores: Mapp
         license=licence,
         library_name="transformers",
         pipeline_tag="token-classification",
+        # The Hub knows only what lies on it.
+        datasets=[s.path.removeprefix("hub:") for s in config.sources if s.path.startswith("hub:")] or None,
         base_model=_BASE_MODELS.get(encoder["name"], encoder["name"]),
         tags=[*schema.card.tags, "named-entity-recognition", "relation-extraction", "coreference"],
         widget=[{"text": text, "example_title": title} for title, text in schema.card.examples.items()] or None,
