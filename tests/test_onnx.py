@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from tests.support import ROOT, script
+from train.backends import weights_hash
 from train.document import Document
 from train.errors import InputError
-from train.export import save_checkpoint, weights_hash
+from train.export import save_checkpoint
 from train.model.tagging import score_windows
 from train.model.windows import encode_text
 from train.onnx.export import export_onnx

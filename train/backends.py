@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import shutil
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from train.errors import InputError
-from train.export import weights_hash
 from train.onnx.model import FILES, MANIFEST, OnnxModel, PlainTokenizer
 from train.schema import Schema
 
@@ -54,6 +54,12 @@ def prefers_onnx(folder: Path) -> bool:
     """Whether the graphs can be used and there is no sign of a GPU, without loading what would know for sure."""
     there = all((folder / name).exists() for name in FILES)
     return there and importlib.util.find_spec("onnxruntime") is not None and shutil.which("nvidia-smi") is None
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 of the weights, which ties scores to the checkpoint that they are of."""
+    with open(folder / "model.safetensors", "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _schema(folder: Path, model_type: str, schema: dict[str, Any]) -> Schema:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from train import hub
+from train.backends import weights_hash
 from train.errors import InputError
 from train.files import atomic_folder
 from train.onnx.model import FILES as GRAPHS
@@ -77,9 +77,3 @@ def export(checkpoint: Path, target: Path, *, onnx: Literal["int8", "fp32"] | No
 def released(folder: Path) -> list[Path]:
     """The files of a folder that belong on the Hub, by name."""
     return sorted({file for pattern in RELEASED for file in folder.glob(pattern)})
-
-
-def weights_hash(folder: Path) -> str:
-    """SHA-256 of the weights, which ties scores to the checkpoint that they are of."""
-    with open(folder / "model.safetensors", "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,10 +15,11 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
 from train import hub, licences
+from train.backends import weights_hash
 from train.card import check_filled
 from train.config import RunConfig
 from train.errors import InputError
-from train.export import RELEASED, released, weights_hash
+from train.export import RELEASED, released
 from train.files import read_text
 from train.tagger import Tagger
 

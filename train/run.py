@@ -21,6 +21,7 @@ from accelerate import Accelerator
 from accelerate.utils import ProjectConfiguration
 
 from train import thresholds
+from train.backends import weights_hash
 from train.card import write_card
 from train.config import RunConfig
 from train.corpora import jsonl
@@ -31,7 +32,7 @@ from train.energy import joules
 from train.errors import InputError
 from train.evaluation import describe, dictionary_scores, full_scores, novelty_scores, quick_scores
 from train.examples import Example, Ledger, examples
-from train.export import save_checkpoint, weights_hash
+from train.export import save_checkpoint
 from train.files import atomic_write
 from train.loop import Progress, Trainer, precision
 from train.schema import Schema
