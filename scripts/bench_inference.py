@@ -2,10 +2,12 @@
 
 python scripts/export.py runs/quickstart exported --onnx
 python scripts/bench_inference.py exported train/corpora/bundled/test.jsonl
+python scripts/bench_inference.py runs/banglabert test.jsonl --device cuda --precision bf16
 
 Each way first tags all documents once and is scored; then the ways take turns, and medians are shown, for articles one by
-one and many at a time. A start is a new process of predict.py with one short article. Threads: OMP_NUM_THREADS, else the
-cores that the process may use. The last line is one line of JSON.
+one and many at a time. Shares are those of the time from raw text to documents: into pieces, the model with what prepares its
+batches, decoding. A start is a new process of predict.py with one short article. On a GPU only torch runs, and no start is
+measured. Threads: OMP_NUM_THREADS, else the cores that the process may use. The last line is one line of JSON.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -25,12 +28,13 @@ HERE = Path(__file__).resolve().parent
 sys.path[:] = [str(HERE.parent), *(p for p in sys.path if Path(p).resolve() != HERE)]
 
 from train.cli import run  # noqa: E402
+from train.errors import InputError  # noqa: E402
 
 if TYPE_CHECKING:
     from train.document import Document
     from train.tagger import Backend, Tagger
 
-BACKENDS: "tuple[Backend, ...]" = ("torch", "onnx")
+FILES: "dict[Backend, tuple[str, ...]]" = {"torch": ("model.safetensors",), "onnx": ("reader.onnx", "pairs.onnx")}
 SCORES = {"mentions": "mentions.strict.f1", "relations": "relations.strict.f1", "identities": "identities.conll_f1"}
 ARTICLE = "চীনের পররাষ্ট্রমন্ত্রী ওয়াং ই মঙ্গলবার ঢাকায় পৌঁছেছেন।"
 
@@ -41,28 +45,47 @@ def main() -> None:
     parser.add_argument("data", help="annotated documents, .jsonl")
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--documents", type=int, default=24, help="that are timed (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda … (default: %(default)s)")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="of torch (default: %(default)s)")
     arguments = parser.parse_args()
     from train.corpora import jsonl
     from train.onnx.model import threads
-    from train.tagger import Tagger
 
-    taggers = {backend: Tagger.load(arguments.checkpoint, backend=backend) for backend in BACKENDS}
+    taggers = loaded(arguments)
     documents = jsonl.read(arguments.data, taggers["torch"].schema)
-    result: dict = {"threads": threads(), "documents": len(documents), "f1": {}, "words_per_second": {}, "start": {}}
+    result: dict = {"device": arguments.device, "precision": arguments.precision, "threads": threads()}
+    result |= {"documents": len(documents), "f1": {}, "words_per_second": {}, "shares": {}, "start": {}, "megabytes": {}}
     for backend, tagger in taggers.items():
         result["f1"][backend] = scores(tagger, documents)
         print(backend, result["f1"][backend], file=sys.stderr)
     timed = documents[: arguments.documents]
     for at_once in (1, len(timed)):
         result["words_per_second"][str(at_once)] = speeds(taggers, timed, at_once=at_once, rounds=arguments.rounds)
-    for backend in BACKENDS:
-        result["start"][backend] = round(median(start(arguments.checkpoint, backend) for _ in range(arguments.rounds)), 2)
-    names = {"torch": ("model.safetensors",), "onnx": ("reader.onnx", "pairs.onnx")}
-    folder = Path(arguments.checkpoint)
-    result["megabytes"] = {b: round(sum((folder / n).stat().st_size for n in names[b]) / 1e6, 1) for b in BACKENDS}
+    for backend, tagger in taggers.items():
+        result["shares"][backend] = shares(tagger, timed, rounds=arguments.rounds)
+        if arguments.device == "cpu":
+            result["start"][backend] = round(median(start(arguments.checkpoint, backend) for _ in range(arguments.rounds)), 2)
+        files = (Path(arguments.checkpoint) / name for name in FILES[backend])
+        result["megabytes"][backend] = round(sum(file.stat().st_size for file in files) / 1e6, 1)
     for name, values in result.items():
         print(f"{name}: {values}")
     print(json.dumps(result))
+
+
+def loaded(arguments: argparse.Namespace) -> "dict[Backend, Tagger]":
+    import torch
+
+    from train.tagger import Tagger
+
+    device, precision = arguments.device, arguments.precision
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter where torch is built without CUDA
+        raise InputError(f"--device {device}: {str(error).splitlines()[0]}") from None
+    taggers: dict[Backend, Tagger] = {"torch": Tagger.load(arguments.checkpoint, device=device, precision=precision)}
+    if device == "cpu":
+        taggers["onnx"] = Tagger.load(arguments.checkpoint, backend="onnx")
+    return taggers
 
 
 def scores(tagger: "Tagger", documents: "list[Document]") -> dict[str, float]:
@@ -84,6 +107,25 @@ def speeds(taggers: "Mapping[Any, Tagger]", documents: "list[Document]", *, at_o
                 tagger.tag(documents[i : i + at_once])
             seconds[backend].append(time.perf_counter() - began)
     return {backend: round(words / median(values)) for backend, values in seconds.items()}
+
+
+def shares(tagger: "Tagger", documents: "list[Document]", *, rounds: int) -> dict[str, float]:
+    """The share of the time that each step takes, of all documents at once; medians."""
+    from train.model.tagging import score_windows
+    from train.model.windows import encode_text
+
+    seconds = []
+    for _ in range(rounds):
+        times = [time.perf_counter()]
+        encoded = [encode_text(document.text, tagger.tokenizer) for document in documents]
+        times.append(time.perf_counter())
+        windows = score_windows(tagger.model, tagger.tokenizer, encoded, batch_tokens=tagger.batch_tokens)
+        times.append(time.perf_counter())
+        tagger.decoded(zip(documents, encoded, windows, strict=True))
+        times.append(time.perf_counter())
+        seconds.append([(b - a) / (times[-1] - times[0]) for a, b in pairwise(times)])
+    steps = ("pieces", "model", "decoding")
+    return {step: round(median(values), 3) for step, values in zip(steps, zip(*seconds, strict=True), strict=True)}
 
 
 def start(checkpoint: str, backend: str) -> float:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from tests.support import ROOT, script
@@ -18,6 +19,7 @@ from train.errors import InputError
 from train.export import save_checkpoint
 from train.model.tagging import score_windows
 from train.model.windows import encode_text
+from train.onnx import export
 from train.onnx.export import export_onnx
 from train.onnx.model import FILES, PlainTokenizer
 from train.tagger import Tagger
@@ -87,6 +89,25 @@ def test_windows_of_any_number_and_length_score_as_with_torch(
             np.testing.assert_allclose(a.relations, b.relations, atol=1e-4)
             np.testing.assert_allclose(a.statuses, b.statuses, atol=1e-4)
             np.testing.assert_allclose(a.identities, b.identities, atol=1e-4)
+
+
+def test_wide_columns_are_multiplied_apart_and_change_nothing(
+    graphs: dict[str, Path], eager: Tagger, documents: list[Document], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "_WIDEST", 2.0)  # a random encoder has no columns as wide as a pretrained one's
+    folder = tmp_path / "split"
+    shutil.copytree(graphs["fp32"], folder)
+    apart = export._split_wide(folder / "reader.onnx", export._sample(eager))
+    assert apart
+    encoded = [encode_text(document.text, eager.tokenizer) for document in documents]
+    taggers = [Tagger.load(path, backend="onnx") for path in (graphs["fp32"], folder)]
+    whole, split = ([s for of in score_windows(t.model, t.tokenizer, encoded) for s in of] for t in taggers)
+    for a, b in zip(whole, split, strict=True):
+        np.testing.assert_allclose(a.mentions, b.mentions, atol=1e-5)
+    export._quantise(folder / "reader.onnx", keep=apart)
+    kinds = {node.name: node.op_type for node in onnx.load(folder / "reader.onnx").graph.node}
+    assert {kinds.get(name) for name in apart} == {"MatMul"}
+    assert not {name.removesuffix("_apart") for name in apart} & set(kinds)  # the rest of each product is in 8 bits
 
 
 def test_graphs_in_8_bits_are_small_and_close(graphs: dict[str, Path], eager: Tagger, documents: list[Document]) -> None:

@@ -7,7 +7,7 @@ import importlib.util
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from train.errors import InputError
 from train.onnx.model import FILES, MANIFEST, OnnxModel, PlainTokenizer
@@ -16,7 +16,7 @@ from train.schema import Schema
 Loaded = tuple[Any, Any, Schema]  # model, tokenizer, schema
 
 
-def load_torch(folder: Path, device: str | None) -> Loaded:
+def load_torch(folder: Path, device: str | None, precision: Literal["fp32", "bf16"] = "fp32") -> Loaded:
     """Raises InputError where the folder's weights, configuration or tokenizer are not those of a checkpoint."""
     import torch
     from transformers import PreTrainedTokenizerFast
@@ -35,7 +35,8 @@ def load_torch(folder: Path, device: str | None) -> Loaded:
         if report["missing_keys"] or report["mismatched_keys"]:
             raise InputError(f"{folder}: the weights do not fit the configuration: another version, or a broken download")
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-    return model.eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu")), tokenizer, schema
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    return model.eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu"), dtype), tokenizer, schema
 
 
 def load_onnx(folder: Path) -> Loaded:

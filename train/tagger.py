@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from train.examples import Ledger
 
 Backend = Literal["auto", "torch", "onnx"]
+Precision = Literal["fp32", "bf16"]
 Scored = tuple[Document, EncodedText, list[WindowScores]]
 
 # Characters of the texts that are tagged together: the scores of their windows are in memory at once, some 2 MB each.
@@ -38,11 +39,14 @@ class Tagger:
     batch_tokens: int | None = None
 
     @classmethod
-    def load(cls, checkpoint: str | Path, *, device: str | None = None, backend: Backend = "torch") -> Tagger:
+    def load(
+        cls, checkpoint: str | Path, *, device: str | None = None, backend: Backend = "torch", precision: Precision = "fp32"
+    ) -> Tagger:
         """Load what train.py or export.py wrote: a folder, or owner/name[@revision] on the Hub.
 
         The weights go onto a GPU where there is one. `backend` "onnx" takes the checkpoint's ONNX graphs, which run on a CPU
         and load neither torch nor transformers; "auto" takes them where they are there to be used, and there is no GPU.
+        `precision` is torch's; bf16 pays on GPUs and slows down CPUs without such units.
         Raises InputError if there is no such checkpoint.
         """
         folder = resolve(checkpoint)
@@ -53,7 +57,7 @@ class Tagger:
 
         if backend == "onnx" or (backend == "auto" and device is None and backends.prefers_onnx(folder)):
             return cls(*backends.load_onnx(folder))
-        return cls(*backends.load_torch(folder, device))
+        return cls(*backends.load_torch(folder, device, precision))
 
     @property
     def config(self) -> Settings:

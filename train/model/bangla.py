@@ -17,6 +17,7 @@ _LETTERS = r"[\p{L}\p{M}\p{N}\u200c\u200d]"
 _RUN = rf"[\p{{L}}\p{{M}}\p{{N}}]{_LETTERS}*"
 WORD = regex.compile(rf"{_RUN}(?:(?:['’](?=\p{{L}})|(?<=\p{{N}})[.,](?=\p{{N}})){_RUN})*|[^\s\p{{Cf}}\p{{Co}}\p{{Cc}}]")
 _LETTER = regex.compile(_LETTERS)
+_LETTER_OR_DIGIT = regex.compile(r"[\p{L}\p{N}]")
 
 
 def words(text: str) -> list[tuple[int, int]]:
@@ -36,7 +37,7 @@ def is_word_edge(text: str, position: int) -> bool:
 
 def is_punctuation(text: str) -> bool:
     """Whether the text holds no letter and no digit, so that no mention starts or ends with it."""
-    return not regex.search(r"[\p{L}\p{N}]", text)
+    return not _LETTER_OR_DIGIT.search(text)
 
 
 # Abbreviations after which a full stop ends no sentence: honorifics, name parts, ranks, units and bodies.
@@ -117,7 +118,11 @@ _KEPT = regex.compile(
     r"কাদের|নাদের|তাহের|মাহের|শের|চন্দ্রশেখর|ঠাকুর|নুর|নূর|মঞ্জুর|মনজুর|শুকুর|গফুর|সবুর|সুর|ময়ূর|সোনার|মেম্বার|ব্যারিস্টার|মিনিস্টার|মাস্টার|"
     r"রায়|দায়|ন্যায়|অধ্যায়|উপায়|মে|দে|মালে|ইউএনও|পম্পেও|মতিউর|নাইজার)"
 )
+_APOSTROPHE = regex.compile(r"['’](?=(?:র|এর|কে|তে)$)")
+_GENITIVE = regex.compile(r"(?<=\p{L}\p{M}*)এর$")
 _PARTICLE = regex.compile(r"(?<=[^াঁ\s])(?:সহ|ও)$|(?<=[ক-হ])ই$|(?<=া)সহ$")
+_BREAK = regex.compile(r"[\s–—-]")
+_SPACES, _JOINERS = regex.compile(r"\s+"), regex.compile(r"[\u200c\u200d]")
 
 
 def bare_name(surface: str) -> str:
@@ -126,8 +131,8 @@ def bare_name(surface: str) -> str:
     Bangla names end in endings' letters too (কাদের, সরকার), which no rule over letters can tell apart, so common ones are
     listed; a rare one loses its end. The result is equal for most forms of one name, which makes it a key as well.
     """
-    name = regex.sub(r"['’](?=(?:র|এর|কে|তে)$)", "", normalised(surface).strip())
-    name = regex.sub(r"(?<=\p{L}\p{M}*)এর$", "", _PARTICLE.sub("", name))
+    name = _APOSTROPHE.sub("", normalised(surface).strip())
+    name = _GENITIVE.sub("", _PARTICLE.sub("", name))
     last = name.split(" ")[-1]
     if _KEPT.fullmatch(last) or last.endswith(("পুর", "ধ্যায়", "প্রদায়", "কমিশনার")):
         return name
@@ -141,7 +146,7 @@ def bare_name(surface: str) -> str:
 
 def _may_strip(stem: str, ending: str) -> bool:
     """Whether Bangla puts this ending after a stem that ends like this one."""
-    last = regex.split(r"[\s–—-]", stem)[-1]
+    last = _BREAK.split(stem)[-1]
     letters = sum(unicodedata.category(c) == "Lo" for c in last)
     if not letters or last.endswith("্") or (letters == 1 and ending.startswith(("ে", "রা", "য়")) and last != "ই"):
         return False
@@ -164,4 +169,4 @@ def _may_strip(stem: str, ending: str) -> bool:
 def normalised(text: str) -> str:
     """A form for comparing names: NFC, in which ড় ঢ় য় are two code points, without joiners, white space runs as one space."""
     text = unicodedata.normalize("NFC", text)
-    return regex.sub(r"\s+", " ", regex.sub(r"[\u200c\u200d]", "", text))
+    return _SPACES.sub(" ", _JOINERS.sub("", text))

@@ -77,11 +77,15 @@ class Settings:
 
     def allowed_pairs(self) -> list[list[list[bool]]]:
         """Whether relation r may join head type h to tail type t, indexed [r][h][t]."""
-        types = self.mention_types
+        place = {type_: i for i, type_ in enumerate(self.mention_types)}
         table = []
         for relation in self.schema["relations"].values():
-            signatures = [(set(heads), set(tails)) for heads, tails in relation["signatures"]]
-            table.append([[any(h in hs and t in ts for hs, ts in signatures) for t in types] for h in types])
+            allowed = [[False] * len(place) for _ in place]
+            for heads, tails in relation["signatures"]:
+                for head in heads:
+                    for tail in tails:
+                        allowed[place[head]][place[tail]] = True
+            table.append(allowed)
         return table
 
     def calibration_of(self, layer: str) -> list[list[float]]:
