@@ -5,12 +5,15 @@ Arguments: the config, the folder of the runs, a checkpoint, documents, and furt
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
+from torch.distributed.fsdp import FSDPModule
 
 from train import processes
 from train.config import RunConfig
@@ -29,6 +32,12 @@ class Sharding(Accelerator):
         self.state.fsdp_plugin = FullyShardedDataParallelPlugin()
         for state in (PartialState, AcceleratorState):
             state._shared_state["distributed_type"] = DistributedType.FSDP
+
+    def prepare(self, *objects: Any) -> Any:
+        """As it is, and notes in the environment what is divided apart from the rest."""
+        model, *others = super().prepare(*objects)
+        os.environ["DIVIDED"] = " ".join(name for name, module in model.named_modules() if isinstance(module, FSDPModule))
+        return model, *others
 
 
 class Counting(Tagger):
@@ -55,7 +64,17 @@ def main(config: str, runs: str, checkpoint: str, documents: str, *settings: str
     processes.Accelerator = Sharding  # type: ignore[misc]
     os.environ["ACCELERATE_USE_FSDP"] = "true"
     train(loaded("fsdp"))
+    if accelerator.is_main_process:
+        Path(runs, "divided.json").write_text(json.dumps(os.environ["DIVIDED"].split(" ")), encoding="utf-8")
+        stop(Path(runs, "fsdp"), Path(runs, "fsdp-resumed"))
+    accelerator.wait_for_everyone()
     train(loaded("fsdp-resumed", "resume=true"))
+
+
+def stop(run: Path, copy: Path) -> None:
+    """A copy of the run as it would be had it been killed after its second step."""
+    shutil.copytree(run / "checkpoints" / "step-2", copy / "checkpoints" / "step-2")
+    shutil.copy(run / "run_config.yaml", copy)
 
 
 if __name__ == "__main__":

@@ -291,7 +291,14 @@ def states(folder: Path) -> list[Path]:
 
 
 def progress_of(state: Path) -> Progress:
-    return Progress(**json.loads((state / "progress.json").read_text(encoding="utf-8")))
+    """Raises InputError if the state is of another version."""
+    file = state / "progress.json"
+    try:
+        return Progress(**json.loads(file.read_text(encoding="utf-8")))
+    except TypeError:
+        raise InputError(
+            f"{file}: of another version of rajniti, which has to finish it; expected another output_dir"
+        ) from None
 
 
 def _to(tensors: dict[str, Any], device: torch.device) -> dict[str, Any]:

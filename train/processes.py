@@ -48,7 +48,7 @@ def join(config: RunConfig) -> Accelerator:
         project_config=ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder / "logs")),
     )
     if accelerator.num_processes != launched:
-        raise InputError(f"{launched} processes were launched, but on this device accelerate runs one: expected --num_processes 1")
+        raise InputError(f"{launched} processes were launched, and this device joins none of them: expected --num_processes 1")
     if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true":
         if not accelerator.is_fsdp2:
             raise InputError("FSDP: expected GPUs and fsdp_version: 2, as in configs/accelerate/fsdp.yaml")
@@ -89,4 +89,4 @@ def gathered(accelerator: Accelerator, model: Any, whole: RajnitiModel) -> Itera
         del weights
     yield
     if accelerator.is_fsdp2:
-        whole.to("cpu")
+        whole.to(torch.device("cpu"))

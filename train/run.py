@@ -90,7 +90,7 @@ def _claim(folder: Path, config: RunConfig, accelerator: Accelerator) -> None:
         for key in now:
             if key not in _FREE_ON_RESUME and before[key] != now[key]:
                 raise InputError(f"{folder / CONFIG}: resume=true with another {key!r}: expected {before[key]!r}")
-        _check_steps(folder, config, accelerator)
+    _check_steps(folder, config, accelerator)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
@@ -99,14 +99,14 @@ def _claim(folder: Path, config: RunConfig, accelerator: Accelerator) -> None:
 
 
 def _check_steps(folder: Path, config: RunConfig, accelerator: Accelerator) -> None:
-    """Raises InputError if the newest state was written with another global batch, or with FSDP and now without or the reverse."""
+    """Raises InputError if the newest state's steps were of other passes, or if only one of the two runs is with FSDP."""
     found = states(folder / "checkpoints")
     if not found:
         return
     before, processes, accumulation = progress_of(found[-1]), accelerator.num_processes, config.training.accumulation
     if before.passes != processes * accumulation:
         raise InputError(
-            f"{found[-1]}: resume=true with {processes} processes and training.accumulation={accumulation}: "
+            f"{found[-1]}: resume=true with processes × training.accumulation = {processes} × {accumulation}: "
             f"expected a product of {before.passes}, as before"
         )
     if before.sharded != accelerator.is_fsdp2:
