@@ -296,9 +296,7 @@ def progress_of(state: Path) -> Progress:
     try:
         return Progress(**json.loads(file.read_text(encoding="utf-8")))
     except TypeError:
-        raise InputError(
-            f"{file}: of another version of rajniti, which has to finish it; expected another output_dir"
-        ) from None
+        raise InputError(f"{file}: of another version of rajniti; finish it with that, or take another output_dir") from None
 
 
 def _to(tensors: dict[str, Any], device: torch.device) -> dict[str, Any]:

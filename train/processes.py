@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import ProjectConfiguration
+from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
 from train.config import RunConfig
@@ -57,17 +58,7 @@ def join(config: RunConfig) -> Accelerator:
 
 
 def prepare(accelerator: Accelerator, model: RajnitiModel, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
-    """Model and optimiser for these processes; their states will fit any other number of processes too."""
-
-    def save(models: list[Any], weights: list[dict[str, torch.Tensor]], _: str) -> None:
-        weights[:] = [accelerator.unwrap_model(m).state_dict() for m in models[: len(weights)]]
-
-    def load(models: list[Any], _: str) -> None:
-        models[:] = [accelerator.unwrap_model(m) for m in models]
-
-    # DDP puts its own prefix before the names of weights; FSDP hands over no weights here, it keeps the names as they are.
-    accelerator.register_save_state_pre_hook(save)
-    accelerator.register_load_state_pre_hook(load)
+    """Model and optimiser for these processes, divided by the encoder's layers where it is FSDP."""
     if accelerator.is_fsdp2:
         # What a layer is: ELECTRA does not say, and BERT names its embeddings too, which accelerate then divides twice.
         layers = (m for name, m in model.encoder.named_modules() if (found := LAYER.search(name)) and found.end() == len(name))
@@ -89,4 +80,4 @@ def gathered(accelerator: Accelerator, model: Any, whole: RajnitiModel) -> Itera
         del weights
     yield
     if accelerator.is_fsdp2:
-        whole.to(torch.device("cpu"))
+        nn.Module.to(whole, "cpu")
