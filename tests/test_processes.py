@@ -121,11 +121,18 @@ def test_each_process_tags_its_share_and_gets_all(together: Path, eager_folder: 
     tagger = Tagger.load(eager_folder)
     documents = jsonl.read(corpus_folder / "validation.jsonl", tagger.schema)
     expected = [jsonl.to_dict(d) for d in tagger.tag(documents)]
-    assert all(d["mentions"] for d in expected)
+    expected_scores = _taken_scores(expected)
+    assert all(d["mentions"] and d["relations"] for d in expected)
     shares = [json.loads((together / f"shares-{i}.json").read_text(encoding="utf-8")) for i in range(2)]
     assert [s["seen"] for s in shares] == [[d.id for d in documents[0::2]], [d.id for d in documents[1::2]]]
     for share in shares:
+        assert _taken_scores(share["found"]) == pytest.approx(expected_scores, abs=2e-4)
         assert share["found"] == expected
+
+
+def _taken_scores(documents: list[dict]) -> list[float]:
+    """The scores, taken out of the documents: they are rounded, and documents tagged beside others differ in the last digit."""
+    return [item.pop("score") for d in documents for layer in ("mentions", "relations") for item in d[layer]]
 
 
 def test_fsdp_divides_by_layer_and_leaves_the_checkpoint_of_one_process(together: Path, documents) -> None:
