@@ -142,7 +142,9 @@ def test_what_is_not_run_is_at_least_understood(where: str, command: str, monkey
     if words[0] == "srun":
         words = shlex.split(words[-1])
     if words[0] == "accelerate":
-        assert launch_command_parser().parse_args(words[2:]).training_script == "scripts/train.py"
+        parsed = launch_command_parser().parse_args(words[2:])
+        assert parsed.training_script == "scripts/train.py"
+        assert parsed.config_file is None or (ROOT / parsed.config_file).exists()
     if words[:2] == ["pip", "install"]:
         extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
         assert set(re.findall(r"\.\[(.+)]", command)) <= set(extras), where

@@ -12,7 +12,6 @@ import json
 import math
 import os
 import random
-import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -34,6 +33,7 @@ from train.examples import Example, batch
 from train.model.configuration_rajniti import RajnitiConfig
 from train.model.modeling_rajniti import RajnitiModel
 from train.model.windows import batches_by_tokens
+from train.processes import LAYER, gathered, prepare, twin
 
 # Batches of like lengths are made within pools of this many windows, so that batches still differ between epochs.
 _POOL = 512
@@ -43,8 +43,13 @@ Evaluate = Callable[[RajnitiModel], dict[str, float]]
 
 @dataclass
 class Progress:
-    """Where a run stands, and what it has seen; saved beside every state."""
+    """Where a run stands, and what it has seen; saved beside every state.
 
+    `passes` of all processes make up a step; `sharded`: FSDP divides the weights, and writes its states in its own form.
+    """
+
+    passes: int
+    sharded: bool
     step: int = 0
     best: float = -1.0
     best_step: int = 0
@@ -87,14 +92,6 @@ def plan(lengths: Sequence[int], config: RunConfig, processes: int) -> list[Step
     return steps[: config.training.max_steps]
 
 
-def precision(config: RunConfig) -> str:
-    """Mixed precision in accelerate's words; by device where the config leaves it open."""
-    chosen = config.training.precision
-    if chosen is None:
-        chosen = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "fp32"
-    return "no" if chosen == "fp32" else chosen
-
-
 def optimizer(model: RajnitiModel, config: OptimizerConfig) -> torch.optim.Optimizer:
     """AdamW with one group for each learning rate and decay; biases and norms do not decay."""
     layers = model.config.encoder.num_hidden_layers
@@ -104,7 +101,7 @@ def optimizer(model: RajnitiModel, config: OptimizerConfig) -> torch.optim.Optim
             continue
         rate = config.head_learning_rate
         if name.startswith("encoder."):
-            layer = re.search(r"\blayers?\.(\d+)\.", name)
+            layer = LAYER.search(name)
             depth = layers - 1 - int(layer.group(1)) if layer else layers
             rate = config.learning_rate * config.layer_decay**depth
         decay = 0.0 if parameter.ndim < 2 else config.weight_decay
@@ -140,20 +137,17 @@ class Trainer:
             num_training_steps=len(self.steps),
         )
         accelerator.register_for_checkpointing(self.scheduler)
-        self.model, self.optimizer = accelerator.prepare(model, bare)
-        self.progress = Progress()
+        self.whole = twin(accelerator, model)
+        self.model, self.optimizer = prepare(accelerator, model, bare)
+        self.progress = Progress(config.training.accumulation * accelerator.num_processes, accelerator.is_fsdp2)
         self.folder = Path(config.output_dir) / "checkpoints"
 
     @property
-    def bare_model(self) -> RajnitiModel:
-        return self.accelerator.unwrap_model(self.model)
-
-    @property
     def model_config(self) -> RajnitiConfig:
-        return cast(RajnitiConfig, self.bare_model.config)
+        return cast(RajnitiConfig, self.whole.config)
 
     def fit(self) -> Progress:
-        """Train to the end, or until no evaluation gets better, and leave the best weights in the model."""
+        """Train to the end, or until no evaluation gets better, and leave the best weights in `whole`."""
         set_seed(self.config.seed)
         if self.config.resume:
             self._restore()
@@ -236,8 +230,10 @@ class Trainer:
         return patience is not None and self.progress.without_better >= patience
 
     def _evaluate(self) -> None:
-        self.bare_model.eval()
-        scores = self.evaluate(self.bare_model)
+        with gathered(self.accelerator, self.model, self.whole):
+            self.whole.eval()
+            with self.accelerator.autocast():
+                scores = self.evaluate(self.whole)
         value = best_value(scores, self.config.evaluation.metric)
         self.progress.evaluations.append({"step": self.progress.step, **scores})
         self.accelerator.log({f"validation/{k}": v for k, v in scores.items()}, step=self.progress.step)
@@ -246,7 +242,7 @@ class Trainer:
             if self.accelerator.is_main_process:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 temporary = self.folder / f".best-{os.getpid()}.pt"
-                torch.save(self.bare_model.state_dict(), temporary)
+                torch.save(self.whole.state_dict(), temporary)
                 temporary.replace(self.folder / "best.pt")
         else:
             self.progress.without_better += 1
@@ -256,6 +252,7 @@ class Trainer:
         """A state under a temporary name, moved into place when whole; old ones are removed."""
         temporary = self.folder / f".step-{self.progress.step}"
         self.accelerator.save_state(str(temporary))
+        self.accelerator.wait_for_everyone()  # each process writes its own random state
         if self.accelerator.is_main_process:
             (temporary / "progress.json").write_text(json.dumps(asdict(self.progress)), encoding="utf-8")
             final = self.folder / f"step-{self.progress.step}"
@@ -272,13 +269,13 @@ class Trainer:
             self.accelerator.print(f"nothing to resume in {self.folder}, starting from the beginning")
             return
         self.accelerator.load_state(str(found[-1]))
-        self.progress = Progress(**json.loads((found[-1] / "progress.json").read_text(encoding="utf-8")))
+        self.progress = progress_of(found[-1])
         self.accelerator.print(f"resumed at step {self.progress.step} of {len(self.steps)}")
 
     def _load_best(self) -> None:
         weights = torch.load(self.folder / "best.pt", map_location="cpu", weights_only=True)
-        self.bare_model.load_state_dict(weights)
-        self.bare_model.eval()
+        self.whole.load_state_dict(weights)
+        self.whole.to(self.accelerator.device).eval()
 
 
 def best_value(scores: dict[str, float], metric: str) -> float:
@@ -291,6 +288,15 @@ def states(folder: Path) -> list[Path]:
     """Whole states, oldest first."""
     found = [p for p in folder.glob("step-*") if (p / "progress.json").exists()]
     return sorted(found, key=lambda p: int(p.name.removeprefix("step-")))
+
+
+def progress_of(state: Path) -> Progress:
+    """Raises InputError if the state is of another version."""
+    file = state / "progress.json"
+    try:
+        return Progress(**json.loads(file.read_text(encoding="utf-8")))
+    except TypeError:
+        raise InputError(f"{file}: of another version of rajniti; finish it with that, or take another output_dir") from None
 
 
 def _to(tensors: dict[str, Any], device: torch.device) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import ProjectConfiguration
 
 from train import thresholds
 from train.backends import weights_hash
@@ -34,7 +33,9 @@ from train.evaluation import describe, dictionary_scores, full_scores, novelty_s
 from train.examples import Example, Ledger, examples
 from train.export import save_checkpoint
 from train.files import atomic_write
-from train.loop import Progress, Trainer, precision
+from train.loop import Progress, Trainer, progress_of, states
+from train.model.modeling_rajniti import RajnitiModel
+from train.processes import join, precision
 from train.schema import Schema
 from train.tagger import Tagger
 
@@ -46,7 +47,7 @@ _FREE_ON_RESUME = {"resume", "output_dir", "trackers", "description"}
 def train(config: RunConfig) -> None:
     """Do the whole run; raises InputError where the config, the data or the encoder cannot be used."""
     folder = Path(config.output_dir)
-    accelerator = _accelerator(config)
+    accelerator = join(config)
     _claim(folder, config, accelerator)
     schema = Schema.load(config.schema_file)
     with accelerator.main_process_first():  # the first to come converts, downloads and caches
@@ -57,10 +58,9 @@ def train(config: RunConfig) -> None:
     model.config.nestings = nestings(parts["train"])
     made, ledger = _examples(parts["train"], tokenizer, model.config, schema, config.windows.overlap_tokens)
     accelerator.print(f"train: {ledger}")
-    tagger = Tagger(model, tokenizer, schema)
 
-    def evaluate(_: Any) -> dict[str, float]:
-        scores = quick_scores(tagger, parts["validation"][0], accelerator)
+    def evaluate(model: RajnitiModel) -> dict[str, float]:
+        scores = quick_scores(Tagger(model, tokenizer, schema), parts["validation"][0], accelerator)
         line = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
         accelerator.print(f"\nvalidation: {line}")
         return scores
@@ -69,22 +69,13 @@ def train(config: RunConfig) -> None:
     energy = joules()
     started = time.perf_counter()
     progress = trainer.fit()
-    facts = _facts(config, accelerator, model, progress, parts, ledger)
+    facts = _facts(config, accelerator, trainer.whole, progress, parts, ledger)
     facts["wall_seconds"] = time.perf_counter() - started
     used = joules()
     facts["joules"] = None if energy is None or used is None else used - energy
     if accelerator.is_main_process:
-        _finish(folder, config, tagger, parts, progress, facts)
+        _finish(folder, config, Tagger(trainer.whole, tokenizer, schema), parts, progress, facts)
     accelerator.end_training()
-
-
-def _accelerator(config: RunConfig) -> Accelerator:
-    folder = Path(config.output_dir)
-    return Accelerator(
-        mixed_precision=precision(config),
-        log_with=list(config.trackers),
-        project_config=ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder / "logs")),
-    )
 
 
 def _claim(folder: Path, config: RunConfig, accelerator: Accelerator) -> None:
@@ -95,14 +86,33 @@ def _claim(folder: Path, config: RunConfig, accelerator: Accelerator) -> None:
         raise InputError(f"{folder}: holds a run already; resume=true continues it, output_dir=… begins another")
     if used and (folder / CONFIG).exists():
         before, now = (c.model_dump(by_alias=True) for c in (RunConfig.load(folder / CONFIG), config))
+        # How many processes share a step may change, and accumulation with them.
+        before["training"]["accumulation"] = now["training"]["accumulation"]
         for key in now:
             if key not in _FREE_ON_RESUME and before[key] != now[key]:
                 raise InputError(f"{folder / CONFIG}: resume=true with another {key!r}: expected {before[key]!r}")
+    _check_steps(folder, config, accelerator)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
         config.save(folder / CONFIG)
     accelerator.init_trackers("rajniti", _flat(config.model_dump(by_alias=True)))
+
+
+def _check_steps(folder: Path, config: RunConfig, accelerator: Accelerator) -> None:
+    """Raises InputError if the newest state's steps were of other passes, or if only one of the two runs is with FSDP."""
+    found = states(folder / "checkpoints")
+    if not found:
+        return
+    before, processes, accumulation = progress_of(found[-1]), accelerator.num_processes, config.training.accumulation
+    if before.passes != processes * accumulation:
+        raise InputError(
+            f"{found[-1]}: resume=true with processes × training.accumulation = {processes} × {accumulation}: "
+            f"expected a product of {before.passes}, as before"
+        )
+    if before.sharded != accelerator.is_fsdp2:
+        with_, without = ("with", "without") if before.sharded else ("without", "with")
+        raise InputError(f"{found[-1]}: written {with_} FSDP and cannot be resumed {without}")
 
 
 def _check_parts(parts: dict[str, list[Part]]) -> None:
