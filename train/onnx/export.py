@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,18 +77,29 @@ def export_onnx(tagger: Tagger, folder: Path, *, weights: str, precision: Precis
     model = copy.deepcopy(tagger.model).eval().cpu()
     model.set_attn_implementation("sdpa")
     with atomic_folder(folder / ".onnx") as temporary:
-        with quietly(), warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
+        with _unadvised(), torch.no_grad():
             _write_graph(_Reader(model), _reader_example(model), ("words", "mentions"), temporary / READER)
             _write_graph(_Pairs(model), _pairs_example(model), ("relations", "statuses", "identities"), temporary / PAIRS)
-        if precision == "int8":
-            _quantise(temporary / READER, keep=_split_wide(temporary / READER, _sample(tagger)))
-            _quantise(temporary / PAIRS)
+            if precision == "int8":
+                _quantise(temporary / READER, keep=_split_wide(temporary / READER, _sample(tagger)))
+                _quantise(temporary / PAIRS)
         (temporary / MANIFEST).write_text(json.dumps({"precision": precision, "weights": weights}) + "\n", encoding="utf-8")
     for name in FILES:
         (folder / ".onnx" / name).replace(folder / name)
     (folder / ".onnx").rmdir()
     return list(FILES)
+
+
+@contextmanager
+def _unadvised() -> Iterator[None]:
+    """torch and onnxruntime advise here on packages and steps that make no difference to these graphs."""
+    with quietly(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)
 
 
 def _sample(tagger: Tagger) -> list[dict[str, np.ndarray]]:
