@@ -11,8 +11,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import psutil
@@ -26,7 +28,6 @@ from train.corpora import jsonl
 from train.document import Document
 from train.errors import InputError
 from train.inputs import read_articles, records
-from train.onnx.model import threads
 
 pytest.importorskip("datatrove")
 SETTINGS = Settings("checkpoint", part_size=4)
@@ -144,14 +145,7 @@ def test_tasks_are_the_input_in_its_order_with_nothing_twice_or_left_out(mixed: 
     assert list(engine.divided(mixed, part_size, parts)) == [engine.Task(**json.loads(json.dumps(vars(t)))) for t in tasks]
 
 
-@pytest.fixture
-def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No number of threads is set, nor left set by what is tested."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.delenv("OMP_NUM_THREADS")
-
-
-def test_other_articles_options_and_checkpoints_and_a_lost_task_are_refused(tmp_path: Path, no_threads: None) -> None:
+def test_other_articles_options_and_checkpoints_and_a_lost_task_are_refused(tmp_path: Path) -> None:
     path, folder = tmp_path / "a.jsonl", tmp_path / "tagged"
     jsonl.write(path, [Document(i, "ক") for i in range(9)])
 
@@ -160,7 +154,6 @@ def test_other_articles_options_and_checkpoints_and_a_lost_task_are_refused(tmp_
 
     with pytest.raises(InputError, match="is another checkpoint than the archive was begun with"):
         fill()
-    assert os.environ.pop("OMP_NUM_THREADS") == str(max(1, threads() // 2))
     with pytest.raises(InputError, match=r"was begun with min-precision None, now 0\.5"):
         fill(replace(SETTINGS, min_precision=0.5))
     with pytest.raises(InputError, match="was begun with --engine"):
@@ -177,6 +170,17 @@ def test_other_articles_options_and_checkpoints_and_a_lost_task_are_refused(tmp_
         engine.fill([str(path)], tmp_path, tmp_path / "alone", SETTINGS, engine="local")
     with pytest.raises(InputError, match="standard input can be read only once"):
         engine.fill(["-"], tmp_path, folder, SETTINGS, engine="local")
+
+
+@pytest.mark.parametrize(("given", "taken"), [(None, "3"), ("2", "2")])
+def test_a_worker_takes_its_share_of_the_threads_unless_their_number_is_set(
+    given: str | None, taken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if given:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    with ProcessPoolExecutor(1, get_context("spawn"), initializer=engine._follow, initargs=("3",)) as pool:
+        assert pool.submit(os.getenv, "OMP_NUM_THREADS").result() == taken
 
 
 @pytest.mark.parametrize("option", ["colour", "tasks"])

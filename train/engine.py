@@ -200,9 +200,9 @@ class _Progress:
 
 def _pool(executor: Any, log: Path, tell: Callable[[], object]) -> None:
     """Run the tasks that are left on this machine, whose cores the workers share."""
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, threads() // executor.workers)))
     log.mkdir(exist_ok=True)
-    with ProcessPoolExecutor(executor.workers, mp_context=get_context("spawn"), initializer=_follow) as pool:
+    each = str(max(1, threads() // executor.workers))
+    with ProcessPoolExecutor(executor.workers, get_context("spawn"), initializer=_follow, initargs=(each,)) as pool:
         try:
             left = {pool.submit(_run, executor, rank, log / "stderr.log") for rank in executor.get_incomplete_ranks()}
             while left:
@@ -226,8 +226,9 @@ def _run(executor: Any, rank: int, log: Path) -> None:
         executor._run_for_rank(rank, 1)
 
 
-def _follow() -> None:
-    """In a worker: it ends with the first process, however that ends, and says nothing."""
+def _follow(each: str) -> None:
+    """In a worker, before it loads torch: `each` threads, and an end with the first process, however that ends."""
+    os.environ.setdefault("OMP_NUM_THREADS", each)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     first = parent_process()
     assert first is not None
