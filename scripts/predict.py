@@ -4,6 +4,7 @@
     python scripts/predict.py runs/quickstart articles/ --out tagged.jsonl
     python scripts/predict.py runs/quickstart articles/ --min-precision 0.9 --out triples.csv
     python scripts/predict.py runs/quickstart '2024/**/*.jsonl.gz' --archive tagged/
+    python scripts/predict.py runs/quickstart '2024/**/*.jsonl.gz' --archive tagged/ --engine local --workers 8
     cat article.txt | python scripts/predict.py runs/quickstart - --format html --out article.html
 
 An input is a .txt file (one article, its path is its id), .jsonl or .parquet with `id` and `text` (and, where known, `title`,
@@ -15,7 +16,7 @@ What goes to a file has the form of its ending: .jsonl and .parquet hold all tha
 the first article is tagged, and the file appears when the last one is.
 
 --archive fills a folder with parts that are each whole. The same command goes on where a run was stopped; records that are no
-articles go to quarantine.jsonl there, with the reason, and do not stop it.
+articles go to quarantine.jsonl there, with the reason, and do not stop it. --engine divides it among processes, or a cluster.
 """
 
 import argparse
@@ -33,6 +34,7 @@ from train.errors import InputError  # noqa: E402
 if TYPE_CHECKING:  # late, so that --help comes at once
     from tqdm import tqdm
 
+    from train.archive import State
     from train.tagger import Tagger
 
 
@@ -70,18 +72,29 @@ def parsed() -> argparse.Namespace:
     )
     parser.add_argument("--part-size", type=int, metavar="N", help="with --archive: records of input a part (default 1024)")
     parser.add_argument("--strict", action="store_true", help="with --archive: status 1 if anything was set aside")
+    parser.add_argument("--engine", choices=("local", "slurm"), help="with --archive: several workers, here or by Slurm")
+    parser.add_argument("--workers", type=int, metavar="N", help="with --engine (default: one a core; on Slurm no limit)")
+    parser.add_argument("--slurm", metavar="FILE", help="YAML with time, partition and other options of the jobs")
     parser.add_argument(
         "--progress", action=argparse.BooleanOptionalAction, help="articles a second and time left, on standard error"
     )
     arguments = parser.parse_args()
     if not arguments.archive and (arguments.strict or arguments.part_size is not None):
         parser.error("--part-size and --strict go with --archive")
+    if arguments.engine and not arguments.archive:
+        parser.error("--engine goes with --archive")
+    if arguments.workers is not None and not arguments.engine:
+        parser.error("--workers goes with --engine")
+    if (arguments.slurm is not None) != (arguments.engine == "slurm"):
+        parser.error("--engine slurm and --slurm go together")
     if arguments.archive and arguments.format not in (None, "jsonl", "parquet"):
         parser.error("--archive: parts are jsonl or parquet")
     if arguments.min_precision is not None and not 0 < arguments.min_precision <= 1:
         raise InputError(f"--min-precision: expected more than 0, at most 1, got {arguments.min_precision}")
     if arguments.part_size is not None and arguments.part_size < 1:
         raise InputError(f"--part-size: expected 1 or more, got {arguments.part_size}")
+    if arguments.workers is not None and arguments.workers < 1:
+        raise InputError(f"--workers: expected 1 or more, got {arguments.workers}")
     if arguments.progress is None:
         arguments.progress = sys.stderr.isatty() and (arguments.out != "-" or bool(arguments.archive))
     return arguments
@@ -104,25 +117,40 @@ def to_file(arguments: argparse.Namespace) -> None:
 def to_archive(arguments: argparse.Namespace) -> None:
     from train.archive import Settings, check_folder, checkpoint_digest, tag_archive
     from train.hub import resolve
-    from train.inputs import QUARANTINE, count, records
+    from train.inputs import count, records
 
     folder = Path(arguments.archive)
     check_folder(folder, arguments.input)
     total = count(arguments.input) if arguments.progress else None
-    tagger = loaded(arguments)
+    tagger, checkpoint = loaded(arguments), resolve(arguments.checkpoint)
     settings = Settings(
-        checkpoint_digest(resolve(arguments.checkpoint)),
+        checkpoint_digest(checkpoint),
         format=arguments.format or "jsonl",
         part_size=arguments.part_size or 1024,
         min_precision=arguments.min_precision,
         backend=tagger.backend,
     )
     with bar(arguments, total) as progress:
-        done = tag_archive(records(arguments.input), tagger, folder, settings, on_done=progress.update)
-    aside = f"{done.quarantined} set aside in {folder / QUARANTINE}" if done.quarantined else "none set aside"
-    print(f"{folder}: {counted(done.tagged, 'article')} in {counted(done.parts, 'part')}, {aside}", file=sys.stderr)
+        if arguments.engine:
+            from train.config import read_yaml
+            from train.engine import fill
+
+            slurm = read_yaml(Path(arguments.slurm)) if arguments.slurm else None
+            chosen = {"engine": arguments.engine, "workers": arguments.workers, "slurm": slurm}
+            done = fill(arguments.input, checkpoint, folder, settings, **chosen, on_done=progress.update)
+        else:
+            done = tag_archive(records(arguments.input), tagger, folder, settings, on_done=progress.update)
+    report(done, folder, "task-*/" if arguments.engine else "")
     if arguments.strict and done.quarantined:
         sys.exit(1)
+
+
+def report(done: "State", folder: Path, below: str) -> None:
+    from train.inputs import QUARANTINE
+
+    aside = f"{done.quarantined} set aside in {folder / below / QUARANTINE}" if done.quarantined else "none set aside"
+    so_far = "" if done.complete else "; Slurm has the rest, and the same command says later how far it is"
+    print(f"{folder}: {counted(done.tagged, 'article')} in {counted(done.parts, 'part')}, {aside}{so_far}", file=sys.stderr)
 
 
 def loaded(arguments: argparse.Namespace) -> "Tagger":

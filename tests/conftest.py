@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,16 @@ def trained(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     done = script("train.py", tiny_config, f"output_dir={folder}", "trackers=[tensorboard]", cwd=folder.parent)
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture
+def archive(documents: list[Document], tmp_path: Path) -> Path:
+    """280 articles and two lines that are none."""
+    path = tmp_path / "archive.jsonl"
+    jsonl.write(path, [replace(d, id=f"{d.id}-{i}") for i in range(20) for d in documents])
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join([*lines[:50], "no JSON\n", *lines[50:200], '{"id": 5}\n', *lines[200:]]), encoding="utf-8")
+    return path
 
 
 @pytest.fixture

@@ -261,16 +261,6 @@ def test_texts_alike_in_length_are_tagged_together() -> None:
     assert len(lengths) == 4
 
 
-@pytest.fixture
-def archive(documents: list[Document], tmp_path: Path) -> Path:
-    """280 articles and two lines that are none."""
-    path = tmp_path / "archive.jsonl"
-    jsonl.write(path, [replace(d, id=f"{d.id}-{i}") for i in range(20) for d in documents])
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    path.write_text("".join([*lines[:50], "no JSON\n", *lines[50:200], '{"id": 5}\n', *lines[200:]]), encoding="utf-8")
-    return path
-
-
 def test_a_killed_process_and_the_same_command_again_give_the_same_bytes(trained: Path, archive: Path, tmp_path: Path) -> None:
     command = ("predict.py", trained, archive.name, "--part-size", "12", "--archive")
     whole = script(*command, "whole", cwd=tmp_path)

@@ -42,6 +42,7 @@ SKIPPED = {
     "export MAIN=$(scontrol": "Slurm",
     "srun": "Slurm; the command in it is read as one of accelerate",
     "sbatch": "Slurm",
+    "python scripts/predict.py --engine slurm": "Slurm; tests/test_engine.py plays its part",
     "hf download": "no network",
     "tensorboard": "serves until it is stopped",
     "python scripts/serve.py": "serves until it is stopped; tests/test_serving.py asks it",

@@ -107,8 +107,8 @@ def tag_archive(
     tell = on_done or (lambda _: None)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
-            state, left = _begun(folder, settings), iter(records)
+        with locked(folder):
+            state, left = begun(folder, settings), iter(records)
             _skip(left, state, folder, settings, tell)
             _clear(folder, state, settings)
             while not state.complete:
@@ -187,16 +187,23 @@ def _chained(before: str, part: str) -> str:
     return hashlib.sha256(f"{before}{part}".encode()).hexdigest()
 
 
-def _skip(left: Iterator[Record], state: State, folder: Path, settings: Settings, tell: Callable[[int], object]) -> None:
-    """Read on past the records that are done, and see that they are those of which it was done."""
-    sha256, count = "", 0
-    for _ in range(state.parts):
-        digest, before = hashlib.sha256(), count
-        for record in islice(left, min(settings.part_size, state.records - count)):
+def digested(records: Iterator[Record], part_size: int, tell: Callable[[int], object]) -> tuple[str, int]:
+    """What State.input_sha256 is after these records, and how many they are."""
+    sha256, total = "", 0
+    while True:
+        digest, count = hashlib.sha256(), 0
+        for record in islice(records, part_size):
             digest.update(_bytes(record))
             count += 1
-        sha256 = _chained(sha256, digest.hexdigest())
-        tell(count - before)
+        if not count:
+            return sha256, total
+        sha256, total = _chained(sha256, digest.hexdigest()), total + count
+        tell(count)
+
+
+def _skip(left: Iterator[Record], state: State, folder: Path, settings: Settings, tell: Callable[[int], object]) -> None:
+    """Read on past the records that are done, and see that they are those of which it was done."""
+    sha256, count = digested(islice(left, state.records), settings.part_size, tell)
     if (sha256, count) != (state.input_sha256, state.records):
         raise InputError(
             f"{folder}: was made of other articles than the first {state.records} of the input now; expected the same input, "
@@ -208,7 +215,7 @@ def _skip(left: Iterator[Record], state: State, folder: Path, settings: Settings
         )
 
 
-def _begun(folder: Path, settings: Settings) -> State:
+def begun(folder: Path, settings: Settings) -> State:
     """The state of a folder, whose settings and parts are as they should be; a new one where it is empty."""
     path = folder / ARCHIVE
     if not path.exists():
@@ -216,18 +223,25 @@ def _begun(folder: Path, settings: Settings) -> State:
         return State()
     try:
         data = json.loads(read_text(path))
-        begun, state = Settings(**data["settings"]), State(**data["state"])
-    except (ValueError, KeyError, TypeError) as error:
+        if "tasks" in data:
+            raise InputError(f"{folder}: was begun with --engine; expected the same, or another folder")
+        was, state = Settings(**data["settings"]), State(**data["state"])
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: not as this command writes it: {error}") from None
+    check_settings(folder, was, settings)
+    for number in range(state.parts):
+        if not (folder / _name(number, settings)).exists():
+            raise InputError(f"{folder}: {_name(number, settings)} is missing; put it back, or begin with another folder")
+    return state
+
+
+def check_settings(folder: Path, begun: Settings, settings: Settings) -> None:
+    """Raise InputError where a folder was begun with others."""
     for field in fields(Settings):
         was, now = getattr(begun, field.name), getattr(settings, field.name)
         if was != now:
             name = field.name.replace("_", "-")
             raise InputError(f"{folder}: was begun with {name} {was}, now {now}; expected the same, or another folder")
-    for number in range(state.parts):
-        if not (folder / _name(number, settings)).exists():
-            raise InputError(f"{folder}: {_name(number, settings)} is missing; put it back, or begin with another folder")
-    return state
 
 
 def _clear(folder: Path, state: State, settings: Settings) -> None:
@@ -260,7 +274,7 @@ def _writer(settings: Settings) -> Callable[[Path, Iterable[Document]], int]:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Only one process fills a folder. The system gives the lock back however the process ends."""
     try:
         import fcntl

@@ -217,7 +217,7 @@ class RunConfig(_Strict):
     def load(cls, path: str | Path, overrides: list[str] | None = None) -> RunConfig:
         """Read YAML and `key=value` overrides (dotted keys, YAML values); raises InputError that names the key."""
         path = Path(path)
-        data = _read_yaml(path)
+        data = read_yaml(path)
         _paths_from(data, path.parent)
         for override in overrides or []:
             _override(data, override)
@@ -236,7 +236,8 @@ class RunConfig(_Strict):
         Path(path).write_text(yaml.safe_dump(data, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping that a file holds; raises InputError where it is none."""
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -31,7 +31,7 @@ _BOM = b"\xef\xbb\xbf"
 class Record:
     """What stands at a place of the input: a document, or the reason why what is there (`raw`) is none.
 
-    `line` counts from 1, rows in Parquet; a file that is one article has none.
+    `line` counts from 1, rows in Parquet; a file that is one article has none. `repeated`: an earlier document has its id.
     """
 
     file: str
@@ -39,10 +39,15 @@ class Record:
     document: Document | None
     reason: str = ""
     raw: str = ""
+    repeated: bool = False
 
     @property
     def where(self) -> str:
         return self.file if self.line is None else f"{self.file}:{self.line}"
+
+    def as_repeated(self, reason: str) -> Record:
+        assert self.document is not None
+        return Record(self.file, self.line, None, reason, jsonl.to_line(self.document).rstrip("\n"), repeated=True)
 
 
 def read_articles(inputs: Sequence[str]) -> list[Document]:
@@ -65,17 +70,26 @@ def iterate_articles(inputs: Sequence[str]) -> Iterator[Document]:
 
 def records(inputs: Sequence[str]) -> Iterator[Record]:
     """All that the inputs hold, whether or not it is a document; `files` and a file that breaks off raise InputError."""
+    return (record for _, _, record in placed_records(inputs))
+
+
+def placed_records(inputs: Sequence[str]) -> Iterator[tuple[int, int, Record]]:
+    """The same, each after the place of its file among `files` and its own among the records of that file, from 0."""
     seen, some = _Ids(), False
-    for file in files(inputs):
-        for record in _records(file):
+    for number, file in enumerate(files(inputs)):
+        for place, record in enumerate(_records(file)):
             some = True
             first = seen.add(record) if record.document else None
             if record.document and first:
-                reason = f"id: {record.document.id!r} is already the id of {first}"
-                record = Record(record.file, record.line, None, reason, jsonl.to_line(record.document).rstrip("\n"))
-            yield record
+                record = record.as_repeated(f"id: {record.document.id!r} is already the id of {first}")
+            yield number, place, record
     if not some:
         raise InputError(f"{', '.join(inputs)}: no articles in it; expected {KINDS}")
+
+
+def records_between(names: Sequence[str], skip: int, count: int) -> Iterator[Record]:
+    """`count` records of these files after the first `skip`, without a look at whether ids come twice."""
+    return islice(chain.from_iterable(map(_records, names)), skip, skip + count)
 
 
 def count(inputs: Sequence[str]) -> int | None:
