@@ -91,6 +91,19 @@ def test_windows_of_any_number_and_length_score_as_with_torch(
             np.testing.assert_allclose(a.identities, b.identities, atol=1e-4)
 
 
+def test_as_many_batches_at_once_as_threads_give_the_same_documents(
+    graphs: dict[str, Path], documents: list[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for count in ("1", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", count)
+        tagger = Tagger.load(graphs["int8"], backend="onnx")
+        assert tagger.model.at_once == int(count)
+        found.append(tagger.tag(documents))
+    assert sum(len(d.mentions) for d in found[0]) > 5
+    assert found[0] == found[1]
+
+
 def test_wide_columns_are_multiplied_apart_and_change_nothing(
     graphs: dict[str, Path], eager: Tagger, documents: list[Document], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

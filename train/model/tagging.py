@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,6 @@ from .windows import EncodedText, Window, batches_by_tokens, collate, cut, encod
 
 # A mention by characters: (start, end, type).
 Given = tuple[int, int, str]
-# A CPU is fastest while a batch's states stay in its cache, a GPU while it has enough to do.
-_CPU_TOKENS, _GPU_TOKENS = 512, 16_384
 
 
 def tag(
@@ -29,7 +28,7 @@ def tag(
 ) -> list[dict[str, Any]]:
     """The documents of raw texts of any length, as plain data in the corpus's form (without ids), in the texts' order.
 
-    `batch_tokens` bounds the padded tokens of a forward pass, by default as suits the device. With `given` mentions for each
+    `batch_tokens` bounds the padded tokens of a forward pass, by default as suits the model. With `given` mentions for each
     text, these are taken as they are and only relations and identities are predicted; one that does not start and end at
     words is a ValueError. With `min_precision`, mentions and relations are only given where those of such a score had that
     precision on validation data.
@@ -67,12 +66,15 @@ def score_windows(
         items.extend((i, window) for window in windows)
     lengths = [encoded[i].cost(window.first, window.last) + 2 for i, window in items]
     scores: list[list[WindowScores]] = [[] for _ in encoded]
-    on_cpu = str(model.device) == "cpu"
-    for batch in batches_by_tokens(lengths, batch_tokens or (_CPU_TOKENS if on_cpu else _GPU_TOKENS)):
-        chosen = [items[b] for b in batch]
-        result = _forward(model, tokenizer, [(encoded[i], w) for i, w in chosen], _given_here(chosen, spans))
-        for (i, _), window_scores in zip(chosen, result, strict=True):
-            scores[i].append(window_scores)
+    batches = [[items[b] for b in batch] for batch in batches_by_tokens(lengths, batch_tokens or model.batch_tokens)]
+
+    def forward(chosen: Sequence[tuple[int, Window]]) -> list[WindowScores]:
+        return _forward(model, tokenizer, [(encoded[i], window) for i, window in chosen], _given_here(chosen, spans))
+
+    with ThreadPoolExecutor(model.at_once) as pool:
+        for chosen, result in zip(batches, (pool.map if model.at_once > 1 else map)(forward, batches), strict=True):
+            for (i, _), window_scores in zip(chosen, result, strict=True):
+                scores[i].append(window_scores)
     for of_text in scores:
         of_text.sort(key=lambda s: s.window.first)
     return scores
