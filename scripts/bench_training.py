@@ -153,12 +153,12 @@ def gradients(model: Any, tokenizer: Any, batches: Sequence[Sequence[Example]]) 
     import torch
 
     from train.examples import batch
-    from train.loop import _to
+    from train.feed import feed
 
     model.eval()
     sums = torch.zeros(4, device=model.device)
     for examples in batches:
-        output = model(**_to(batch(examples, tokenizer, model.config), model.device), normalizer=1.0)
+        output = model(**feed(batch(examples, tokenizer, model.config), model.encoder.config, model.device), normalizer=1.0)
         output.loss.backward()
         sums += torch.stack(list(output.losses.values())).detach()
     flat = torch.cat([p.grad.flatten().cpu() for p in model.parameters() if p.grad is not None])

@@ -31,6 +31,7 @@ from transformers import PreTrainedTokenizerFast, get_scheduler
 from train.config import OptimizerConfig, RunConfig
 from train.errors import InputError
 from train.examples import Example, batch
+from train.feed import feed
 from train.model.configuration_rajniti import RajnitiConfig
 from train.model.modeling_rajniti import RajnitiModel
 from train.model.windows import batches_by_tokens
@@ -195,11 +196,12 @@ class Trainer:
             idle = index >= len(step.passes)  # the gradient exchange needs everyone, so the idle repeat a pass for nothing
             indices = step.passes[0 if idle else index]
             tensors = batch([self.examples[i] for i in indices], self.tokenizer, self.model_config)
+            tensors = feed(tensors, self.bare_model.encoder.config, self.accelerator.device)
             torch.manual_seed(hash((self.config.seed, self.progress.step, index)) % 2**31)
             last = turn == turns - 1
             with self.accelerator.no_sync(self.model) if not last else nullcontext():
                 with self.accelerator.autocast():
-                    output = self.model(**_to(tensors, self.accelerator.device), normalizer=float(words))
+                    output = self.model(**tensors, normalizer=float(words))
                 # DDP takes the mean over processes where the step's loss is a sum
                 self.accelerator.backward(output.loss * (0.0 if idle else float(processes)))
             if not idle:
@@ -291,7 +293,3 @@ def states(folder: Path) -> list[Path]:
     """Whole states, oldest first."""
     found = [p for p in folder.glob("step-*") if (p / "progress.json").exists()]
     return sorted(found, key=lambda p: int(p.name.removeprefix("step-")))
-
-
-def _to(tensors: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    return {k: _to(v, device) if isinstance(v, dict) else v.to(device, non_blocking=True) for k, v in tensors.items()}
