@@ -36,8 +36,9 @@ from train.model.configuration_rajniti import RajnitiConfig
 from train.model.modeling_rajniti import RajnitiModel
 from train.model.windows import batches_by_tokens
 
-# Batches of like lengths are made within pools of this many windows, so that batches still differ between epochs.
-_POOL = 512
+# Batches of like lengths are made within pools of this many windows, so that batches still differ between epochs; a pool of
+# few large batches would have unlike lengths in each.
+_POOL, _POOL_PASSES = 512, 16
 
 Evaluate = Callable[[RajnitiModel], dict[str, float]]
 
@@ -73,13 +74,14 @@ def plan(lengths: Sequence[int], config: RunConfig, processes: int) -> list[Step
     """Every step of the run. The last step of an epoch may have fewer passes, none of which is left out."""
     steps: list[Step] = []
     group = config.training.accumulation * processes
+    size = max(_POOL, _POOL_PASSES * config.training.batch_tokens * len(lengths) // max(1, sum(lengths)))
     for epoch in range(config.training.epochs):
         order = list(range(len(lengths)))
         rng = random.Random(f"{config.seed}:{epoch}")
         rng.shuffle(order)
         passes: list[tuple[int, ...]] = []
-        for start in range(0, len(order), _POOL):
-            pool = order[start : start + _POOL]
+        for start in range(0, len(order), size):
+            pool = order[start : start + size]
             made = batches_by_tokens([lengths[i] for i in pool], config.training.batch_tokens)
             passes += [tuple(pool[i] for i in indices) for indices in made]
         rng.shuffle(passes)
