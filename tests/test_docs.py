@@ -49,6 +49,7 @@ SKIPPED = {
     "curl": "asks that server",
     "python scripts/bench_peers.py": "other people's code and data, and hours",
     "python scripts/bench_learning_curve.py": "trains twelve times",
+    "python scripts/bench_training.py": "a GPU; tests/test_bench_training.py runs it small",
     "python scripts/bench_normalizer.py": "needs csebuetnlp's package, whose pins are old",
     "pytest": "is running",
 }

@@ -42,6 +42,15 @@ def test_plan_depends_on_the_global_batch_alone(tiny_config: Path) -> None:
     assert two != plan(lengths, _config(tiny_config, "training.accumulation=2", "seed=14"), processes=1)
 
 
+@pytest.mark.parametrize("budget", [512, 4096, 16384])
+def test_little_of_a_pass_is_padding_however_large_it_is(tiny_config: Path, budget: int) -> None:
+    lengths = [98 + 41 * i % 287 for i in range(3000)]  # as news in windows of 384
+    steps = plan(lengths, _config(tiny_config, f"training.batch_tokens={budget}", "training.epochs=1"), processes=1)
+    passes = [[lengths[i] for i in p] for s in steps for p in s.passes]
+    assert max(len(p) * max(p) for p in passes) <= budget
+    assert sum(map(sum, passes)) / sum(len(p) * max(p) for p in passes) > 0.95
+
+
 def test_upper_layers_learn_faster_and_heads_at_their_own_rate(tiny_config: Path, schema) -> None:
     from train.encoders.build import build
 

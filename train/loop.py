@@ -30,13 +30,15 @@ from transformers import PreTrainedTokenizerFast, get_scheduler
 from train.config import OptimizerConfig, RunConfig
 from train.errors import InputError
 from train.examples import Example, batch
+from train.feed import feed
 from train.model.configuration_rajniti import RajnitiConfig
 from train.model.modeling_rajniti import RajnitiModel
 from train.model.windows import batches_by_tokens
 from train.processes import LAYER, gathered, prepare, twin
 
-# Batches of like lengths are made within pools of this many windows, so that batches still differ between epochs.
-_POOL = 512
+# Batches of like lengths are made within pools of this many windows, so that batches still differ between epochs; a pool of
+# few large batches would have unlike lengths in each.
+_POOL, _POOL_PASSES = 512, 16
 
 Evaluate = Callable[[RajnitiModel], dict[str, float]]
 
@@ -77,13 +79,14 @@ def plan(lengths: Sequence[int], config: RunConfig, processes: int) -> list[Step
     """Every step of the run. The last step of an epoch may have fewer passes, none of which is left out."""
     steps: list[Step] = []
     group = config.training.accumulation * processes
+    size = max(_POOL, _POOL_PASSES * config.training.batch_tokens * len(lengths) // max(1, sum(lengths)))
     for epoch in range(config.training.epochs):
         order = list(range(len(lengths)))
         rng = random.Random(f"{config.seed}:{epoch}")
         rng.shuffle(order)
         passes: list[tuple[int, ...]] = []
-        for start in range(0, len(order), _POOL):
-            pool = order[start : start + _POOL]
+        for start in range(0, len(order), size):
+            pool = order[start : start + size]
             made = batches_by_tokens([lengths[i] for i in pool], config.training.batch_tokens)
             passes += [tuple(pool[i] for i in indices) for indices in made]
         rng.shuffle(passes)
@@ -189,11 +192,12 @@ class Trainer:
             idle = index >= len(step.passes)  # the gradient exchange needs everyone, so the idle repeat a pass for nothing
             indices = step.passes[0 if idle else index]
             tensors = batch([self.examples[i] for i in indices], self.tokenizer, self.model_config)
+            tensors = feed(tensors, self.whole.encoder.config, self.accelerator.device)
             torch.manual_seed(hash((self.config.seed, self.progress.step, index)) % 2**31)
             last = turn == turns - 1
             with self.accelerator.no_sync(self.model) if not last else nullcontext():
                 with self.accelerator.autocast():
-                    output = self.model(**_to(tensors, self.accelerator.device), normalizer=float(words))
+                    output = self.model(**tensors, normalizer=float(words))
                 # DDP takes the mean over processes where the step's loss is a sum
                 self.accelerator.backward(output.loss * (0.0 if idle else float(processes)))
             if not idle:
@@ -297,7 +301,3 @@ def progress_of(state: Path) -> Progress:
         return Progress(**json.loads(file.read_text(encoding="utf-8")))
     except TypeError:
         raise InputError(f"{file}: of another version of rajniti; finish it with that, or take another output_dir") from None
-
-
-def _to(tensors: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    return {k: _to(v, device) if isinstance(v, dict) else v.to(device, non_blocking=True) for k, v in tensors.items()}

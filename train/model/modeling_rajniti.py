@@ -85,7 +85,7 @@ class RajnitiModel(RajnitiPreTrainedModel):
     def forward(
         self,
         input_ids: Tensor,
-        attention_mask: Tensor,
+        attention_mask: Tensor | None,
         word_first: Tensor,
         word_last: Tensor,
         word_mask: Tensor,
@@ -99,11 +99,11 @@ class RajnitiModel(RajnitiPreTrainedModel):
     ) -> RajnitiOutput:
         """Score a batch of windows.
 
-        input_ids, attention_mask [B, L]; word_first, word_last [B, N] position of each word's first and last piece;
-        word_mask, edge_mask [B, N] whether it is a word, and one that a mention may start or end with; sentence,
-        sentence_end [B, N] as for PairScorer. `given` [B, K] (-1 for none) with `given_types` [B, K] replaces the model's
-        own candidates. `labels` as made by the package's batches; the loss is divided by `normalizer`, by default the
-        number of words.
+        input_ids, attention_mask [B, L], which may be None where nothing is padded; word_first, word_last [B, N]
+        position of each word's first and last piece; word_mask, edge_mask [B, N] whether it is a word, and one that a
+        mention may start or end with; sentence, sentence_end [B, N] as for PairScorer. `given` [B, K] (-1 for none)
+        with `given_types` [B, K] replaces the model's own candidates. `labels` as made by the package's batches; the
+        loss is divided by `normalizer`, by default the number of words.
         """
         words, mention_logits = self.read(input_ids, attention_mask, word_first, word_last, word_mask)
         valid = self.valid_spans(word_mask, edge_mask)
@@ -141,7 +141,7 @@ class RajnitiModel(RajnitiPreTrainedModel):
         return output
 
     def read(
-        self, input_ids: Tensor, attention_mask: Tensor, word_first: Tensor, word_last: Tensor, word_mask: Tensor
+        self, input_ids: Tensor, attention_mask: Tensor | None, word_first: Tensor, word_last: Tensor, word_mask: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The words' states [B, N, D], and logits of every span [B, N, W, T], valid or not."""
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
