@@ -69,8 +69,9 @@ def measure(config: RunConfig, arguments: argparse.Namespace, folder: Path) -> d
     from accelerate import Accelerator
 
     from train.flops import peak, window_flops
-    from train.loop import Trainer, precision
+    from train.loop import Trainer
     from train.phases import Phases
+    from train.processes import precision
 
     model, tokenizer, made = prepared(config, folder if arguments.shape == "random" else None)
     flops = [window_flops(model.config, tokens=e.tokens, words=e.words, mentions=len(e.mentions)) for e in made]
