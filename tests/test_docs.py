@@ -48,6 +48,7 @@ SKIPPED = {
     "python scripts/serve.py": "serves until it is stopped; tests/test_serving.py asks it",
     "curl": "asks that server",
     "python scripts/bench_peers.py": "other people's code and data, and hours",
+    "python scripts/bench_inference_peers.py": "an environment with spaCy; tests/test_peers_speed.py runs it without",
     "python scripts/bench_learning_curve.py": "trains twelve times",
     "python scripts/bench_training.py": "a GPU; tests/test_bench_training.py runs it small",
     "python scripts/bench_normalizer.py": "needs csebuetnlp's package, whose pins are old",
