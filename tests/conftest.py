@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +12,6 @@ from pathlib import Path
 import pytest
 import torch
 from huggingface_hub import constants
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import ElectraConfig, ElectraForPreTraining
 
 from tests.hub_server import WRITER, Hub, serving
@@ -50,12 +51,18 @@ def corpus_folder(documents: list[Document], tmp_path_factory: pytest.TempPathFa
 def electra_folder(documents: list[Document], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of exactly the files of csebuetnlp/banglabert, with a small discriminator in it."""
     folder = tmp_path_factory.mktemp("electra")
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(vocab_size=1500, special_tokens=SPECIAL, show_progress=False)
-    tokenizer.train_from_iterator([d.text for d in documents], trainer)
-    vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    (folder / "vocab.txt").write_text("\n".join(piece for piece, _ in vocabulary) + "\n", encoding="utf-8")
+    # Not by tokenizers' own trainer, which breaks ties by chance: the model would be another on every run.
+    words = Counter(word for d in documents for word in re.findall(r"[\w\u0980-\u09ff]+|[^\w\s]", d.text))
+    pieces: Counter[str] = Counter()
+    for word, count in words.items():
+        pieces[word] += count
+        for cut in range(1, len(word)):
+            pieces[word[:cut]] += count
+            pieces[f"##{word[cut:]}"] += count
+    common = [piece for piece, _ in sorted(pieces.items(), key=lambda item: (-item[1], item[0]))]
+    characters = sorted(set("".join(words)))
+    vocabulary = list(dict.fromkeys([*SPECIAL, *characters, *(f"##{c}" for c in characters), *common]))[:1500]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
     names = ("pad", "unk", "cls", "sep", "mask")
     tokens = {f"{name}_token": token for name, token in zip(names, SPECIAL, strict=True)}
     (folder / "special_tokens_map.json").write_text(json.dumps(tokens))
@@ -142,20 +149,28 @@ def eager_folder(trained: Path, documents, tmp_path_factory: pytest.TempPathFact
 def _eager(trained: Path, documents: list[Document]) -> Tagger:
     tagger = Tagger.load(trained)
     torch.manual_seed(1)
-    states: list[torch.Tensor] = []
-    hook = tagger.model.spans.dropout.register_forward_hook(lambda _m, _i, output: states.append(output.flatten(0, -2)))
-    tagger.tag(documents[:2])
-    hook.remove()
-    spans, relations = tagger.model.spans.output, tagger.model.pairs.relation
-    torch.nn.init.normal_(spans.weight, std=3.0)
-    # Around the mean state no type is likelier than another, so that all of them are best somewhere.
-    spans.bias.data = -spans.weight.data @ torch.cat(states).mean(0)
-    torch.nn.init.normal_(relations.weight, std=1.0)
-    torch.nn.init.zeros_(relations.bias)
+    _spread(tagger, tagger.model.spans.output, documents, std=3.0)
+    _spread(tagger, tagger.model.pairs.relation, documents, std=1.0)
     # What was fitted to the small model's own scores says nothing of these.
     tagger.model.config.calibration = {}
     tagger.model.config.mention_threshold, tagger.model.config.relation_threshold = 0.4, 0.3
     return tagger
+
+
+def _spread(tagger: Tagger, layer: torch.nn.Linear, documents: list[Document], *, std: float) -> None:
+    """New weights whose outputs have the mean 0 and the deviation `std` over all states.
+
+    Around the mean state no type is likelier than another, so that all of them are best somewhere, whatever the small
+    model came to be on the machine at hand.
+    """
+    states: list[torch.Tensor] = []
+    hook = layer.register_forward_pre_hook(lambda _layer, inputs: states.append(inputs[0].flatten(0, -2)))
+    tagger.tag(documents[:2])
+    hook.remove()
+    torch.nn.init.normal_(layer.weight)
+    outputs = torch.cat(states) @ layer.weight.data.T
+    layer.weight.data *= (std / outputs.std(0))[:, None]
+    layer.bias.data = -std * outputs.mean(0) / outputs.std(0)
 
 
 @pytest.fixture
