@@ -47,7 +47,9 @@ def graphs(eager: Tagger, eager_folder: Path, tmp_path_factory: pytest.TempPathF
     for precision in ("fp32", "int8"):
         made[precision] = tmp_path_factory.mktemp("graphs") / precision
         shutil.copytree(eager_folder, made[precision])
-        names = export_onnx(eager, made[precision], weights=weights_hash(made[precision]), precision=precision)
+        names = export_onnx(
+            eager.model, eager.tokenizer, made[precision], weights=weights_hash(made[precision]), precision=precision
+        )
         assert names == list(FILES)
     return made
 
@@ -110,7 +112,7 @@ def test_wide_columns_are_multiplied_apart_and_change_nothing(
     monkeypatch.setattr(export, "_WIDEST", 2.0)  # a random encoder has no columns as wide as a pretrained one's
     folder = tmp_path / "split"
     shutil.copytree(graphs["fp32"], folder)
-    apart = export._split_wide(folder / "reader.onnx", export._sample(eager))
+    apart = export._split_wide(folder / "reader.onnx", export._sample(eager.config, eager.tokenizer))
     assert apart
     encoded = [encode_text(document.text, eager.tokenizer) for document in documents]
     taggers = [Tagger.load(path, backend="onnx") for path in (graphs["fp32"], folder)]

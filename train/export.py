@@ -70,7 +70,7 @@ def export(checkpoint: Path, target: Path, *, onnx: Literal["int8", "fp32"] | No
         if onnx:
             from train.onnx.export import export_onnx
 
-            export_onnx(tagger, temporary, weights=weights_hash(temporary), precision=onnx)
+            export_onnx(tagger.model, tagger.tokenizer, temporary, weights=weights_hash(temporary), precision=onnx)
         return sorted(file.name for file in temporary.iterdir())
 
 

@@ -19,15 +19,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.export import Dim
+from transformers import PreTrainedTokenizerBase
 
 from train.corpora import jsonl
 from train.corpora.load import BUNDLED
 from train.errors import InputError
 from train.files import atomic_folder
+from train.model.modeling_rajniti import RajnitiModel
 from train.model.windows import collate, cut, encode_text
 from train.onnx.model import FILES, MANIFEST, PAIRS, READER
 from train.quiet import quietly
-from train.tagger import Tagger
 
 Precision = Literal["fp32", "int8"]
 _READER_INPUTS = ("input_ids", "attention_mask", "word_first", "word_last", "word_mask", "edge_mask")
@@ -61,7 +62,9 @@ class _Pairs(nn.Module):
         return relations.sigmoid(), statuses.softmax(-1), identities.sigmoid()
 
 
-def export_onnx(tagger: Tagger, folder: Path, *, weights: str, precision: Precision = "int8") -> list[str]:
+def export_onnx(
+    model: RajnitiModel, tokenizer: PreTrainedTokenizerBase, folder: Path, *, weights: str, precision: Precision = "int8"
+) -> list[str]:
     """Write reader.onnx, pairs.onnx and onnx.json into a checkpoint's folder; returns their names.
 
     `weights` is the hash of the checkpoint's weights, by which Tagger.load refuses graphs of others. int8 keeps matrices and
@@ -74,14 +77,14 @@ def export_onnx(tagger: Tagger, folder: Path, *, weights: str, precision: Precis
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise InputError(f'{error.name} is missing: pip install "rajniti[onnx]"') from None
-    model = copy.deepcopy(tagger.model).eval().cpu()
+    model = copy.deepcopy(model).eval().cpu()
     model.set_attn_implementation("sdpa")
     with atomic_folder(folder / ".onnx") as temporary:
         with _unadvised(), torch.no_grad():
             _write_graph(_Reader(model), _reader_example(model), ("words", "mentions"), temporary / READER)
             _write_graph(_Pairs(model), _pairs_example(model), ("relations", "statuses", "identities"), temporary / PAIRS)
             if precision == "int8":
-                _quantise(temporary / READER, keep=_split_wide(temporary / READER, _sample(tagger)))
+                _quantise(temporary / READER, keep=_split_wide(temporary / READER, _sample(model.config, tokenizer)))
                 _quantise(temporary / PAIRS)
         (temporary / MANIFEST).write_text(json.dumps({"precision": precision, "weights": weights}) + "\n", encoding="utf-8")
     for name in FILES:
@@ -102,14 +105,14 @@ def _unadvised() -> Iterator[None]:
             logging.disable(logging.NOTSET)
 
 
-def _sample(tagger: Tagger) -> list[dict[str, np.ndarray]]:
+def _sample(config: Any, tokenizer: PreTrainedTokenizerBase) -> list[dict[str, np.ndarray]]:
     """Batches of windows of some texts, to see how wide activations spread."""
     texts = [document.text for document in jsonl.read(BUNDLED / "validation.jsonl", None)[:_SAMPLE_TEXTS]]
-    config, batches = tagger.config, []
+    batches = []
     for text in texts:
-        encoded = encode_text(text, tagger.tokenizer)
+        encoded = encode_text(text, tokenizer)
         windows = cut(encoded, max_tokens=config.window_tokens, overlap_tokens=config.overlap_tokens)
-        batches.append(collate([(encoded, window) for window in windows], tagger.tokenizer))
+        batches.append(collate([(encoded, window) for window in windows], tokenizer))
     return batches
 
 
