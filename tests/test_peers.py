@@ -102,7 +102,7 @@ def test_the_table_says_how_far_each_setting_is_from_a_named_one(tmp_path: Path)
     assert (done.returncode, done.stderr.strip()) == (1, "error: --against: expected one of dictionary, half, got ours")
 
 
-@pytest.mark.parametrize("dataset", ["conll04", "rifat"])
+@pytest.mark.parametrize("dataset", [name for name in data.DATASETS if name != "bundled"])
 def test_ours_goes_through_its_shipped_config(dataset: str, electra_folder: Path, tmp_path: Path) -> None:
     """With a small encoder and little data put in, and all else as shipped."""
     if dataset == "conll04":
@@ -112,8 +112,10 @@ def test_ours_goes_through_its_shipped_config(dataset: str, electra_folder: Path
         for split in ("train", "dev", "test"):
             (tmp_path / f"{split}.json").write_text(json.dumps([sentence] * 12))
     else:
-        for split, first in (("train", 0), ("test", 100)):
-            rows = "".join(f"কথা{i}\tO\nঢাকা\tB-LOC\n\n" for i in range(first, first + 40))
+        names = ("train", "\t", "TIM") if dataset == "rifat" else ("val", " ", "D&T")
+        for split, first in ((names[0], 0), ("test", 100)):
+            columns = (f"কথা{i} O\nঢাকা B-LOC\nআজ B-{names[2]}\n\n" for i in range(first, first + 40))
+            rows = "".join(columns).replace(" ", names[1])
             (tmp_path / f"{split}.txt").write_text(rows, encoding="utf-8")
     small = (f"encoder.name={electra_folder}", "encoder.layers=null", "training.max_steps=1", "heads.size=16")
     lengths = ("windows.max_tokens=100", "evaluation.resamples=10")

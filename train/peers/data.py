@@ -15,6 +15,7 @@ from train.schema import Schema
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 DATASETS = ("bundled", "conll04", "rifat", "bannerd")
+_BANNERD = {"D&T": "DT", "T&T": "TT"}  # its labels that are no names of types
 
 
 def load(name: str, folder: Path | None) -> Task:
@@ -36,9 +37,10 @@ def load(name: str, folder: Path | None) -> Task:
         train, validation, test = (spert.read(folder / f"{s}.json", schema) for s in ("train", "dev", "test"))
         return Task(schema, train, validation, test, ("mentions", "relations"), sentences=_whole, tokens=_between_spaces)
     training, testing = ("train.txt", "test.txt") if name == "rifat" else ("val.txt", "test.txt")
-    test = _columns(folder / testing)
+    names = {name: name for name in schema.mentions} | (_BANNERD if name == "bannerd" else {})
+    test, rest = (conll.read(folder / file, mapping=names, repair=True)[0] for file in (testing, training))
     known = {d.text for d in test}
-    rest = [d for d in _columns(folder / training) if d.text not in known]
+    rest = [d for d in rest if d.text not in known]
     validation = [d for d in rest if _tenth(d)]
     return Task(schema, [d for d in rest if not _tenth(d)], validation, test, ("mentions",), sentences=_whole)
 
@@ -47,11 +49,6 @@ def write(task: Task, folder: Path) -> None:
     """The splits as JSON Lines, as a source of one of our runs."""
     for split in ("train", "validation", "test"):
         jsonl.write(folder / f"{split}.jsonl", getattr(task, split))
-
-
-def _columns(path: Path) -> list[Document]:
-    documents, _ = conll.read(path, mapping=None, repair=True)
-    return documents
 
 
 def _tenth(document: Document) -> bool:
