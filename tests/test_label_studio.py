@@ -119,6 +119,23 @@ def test_skipped_annotations_are_passed_over(tmp_path: Path, schema: Schema) -> 
     assert label_studio.read(export(tmp_path, annotations=annotations), schema)[0].mentions == ()
 
 
+def test_a_task_that_all_annotators_skipped_is_left_out_whatever_a_model_predicts(
+    tmp_path: Path, schema: Schema, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = {"annotations": [{"was_cancelled": True, "result": []}], "predictions": [{"result": [region("a", "চীনের", "GPE")]}]}
+    assert label_studio.read(export(tmp_path, **task), schema) == []
+    assert capsys.readouterr().err.endswith("export.json: task 7: left out, as all its annotators skipped it\n")
+    (document,) = label_studio.read(export(tmp_path, **{**task, "annotations": []}), schema)
+    assert [document.surface(m) for m in document.mentions] == ["চীনের"]
+
+
+@pytest.mark.parametrize("kind", ["annotation", "prediction"])
+def test_of_two_annotations_none_is_dropped(tmp_path: Path, schema: Schema, kind: str) -> None:
+    two = [{"result": [region("a", "চীনের", "GPE")]}, {"result": []}]
+    with pytest.raises(InputError, match=rf"export\.json: task 7: 2 {kind}s; expected one"):
+        label_studio.read(export(tmp_path, **{"annotations": [], f"{kind}s": two}), schema)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
