@@ -2,8 +2,8 @@
 
 One task a document: `data` holds its text, id, title, date, topic and the order of its entities; its annotation (the
 prediction, where nobody has annotated it) holds a region of type "labels" for each mention and a "relation" for each
-relation, whose labels are the type and, where it is not the schema's default, the status. Mentions of one entity are chained by relations
-labelled SAME; each region's `meta.text` holds "entity=… name=…", which joins mentions too.
+relation, whose labels are the type and, where it is not the schema's default, the status. Mentions of one entity are
+chained by relations labelled SAME; each region's `meta.text` holds "entity=… name=…", which joins mentions too.
 `interface` is the project's labelling configuration. Label Studio counts UTF-16 units where a text holds characters beyond
 U+FFFF; both are read, by what a region says that its text is.
 """
