@@ -41,6 +41,12 @@ def test_documents_come_back_equal(tmp_path: Path, schema: Schema) -> None:
     assert label_studio.read(tmp_path / "tasks.json", schema) == documents
 
 
+def test_other_fields_and_whole_numbers_as_ids_come_back(tmp_path: Path, schema: Schema) -> None:
+    documents = [Document(7, TEXT, extra={"url": "https://a.example/", "pages": [1, None]}), Document("7", TEXT)]
+    label_studio.write(tmp_path / "tasks.json", documents, schema)
+    assert label_studio.read(tmp_path / "tasks.json", schema) == documents
+
+
 def test_what_a_person_marked_becomes_a_document(tmp_path: Path, schema: Schema) -> None:
     regions = [
         region("a", "চীনের", "GPE"),

@@ -1,6 +1,6 @@
 """Tasks of the annotation tool Label Studio, in its JSON form.
 
-One task a document: `data` holds its text, id, title, date, topic and the order of its entities; its annotation (the
+One task a document: `data` holds its text, id, title, date, topic, other fields and its entities' order; its annotation (the
 prediction, where nobody has annotated it) holds a region of type "labels" for each mention and a "relation" for each
 relation, whose labels are the type and, where it is not the schema's default, the status. Mentions of one entity are
 chained by relations labelled SAME; each region's `meta.text` holds "entity=… name=…", which joins mentions too.
@@ -27,11 +27,11 @@ from train.model.bangla import bare_name
 from train.schema import Schema
 
 SAME = "same"
-_META = ("id", "title", "date", "topic")
+_LAYERS = ("mentions", "entities", "relations")
 
 
 def write(path: str | Path, documents: Iterable[Document], schema: Schema) -> None:
-    """Write tasks that Label Studio imports; `read` gives the documents back without scores and unknown fields.
+    """Write tasks that Label Studio imports; `read` gives the documents back without scores.
 
     A mention without an entity comes back with one of its own.
     """
@@ -84,7 +84,7 @@ def interface(schema: Schema) -> str:
 
 
 def _task(document: Document, schema: Schema) -> dict[str, Any]:
-    data = {"text": document.text} | {k: v for k in _META if (v := getattr(document, k)) is not None}
+    data = {k: v for k, v in jsonl.to_dict(document).items() if k not in _LAYERS}
     entities = document.entity_by_id()
     result: list[dict[str, Any]] = []
     last: dict[str, str] = {}
@@ -132,9 +132,11 @@ def _document(task: Mapping[str, Any], result: Sequence[Any], number: int, schem
     data = task["data"]
     if other := [r["type"] for r in result if r["type"] not in ("labels", "relation")]:
         raise InputError(f"{where}: a result of type {other[0]!r}; expected 'labels' or 'relation'")
-    fields: dict[str, Any] = {"id": f"task-{task.get('id', number + 1)}"}
-    fields |= {k: data[k] for k in ("text", *_META) if data.get(k) is not None}
-    text = jsonl.from_dict(fields, where=where).text
+    fields = {k: v for k, v in data.items() if k not in _LAYERS}
+    if fields.get("id") is None:
+        fields["id"] = f"task-{task.get('id', number + 1)}"
+    blank = jsonl.from_dict(fields, where=where)
+    text = blank.text
     regions = [r for r in result if r["type"] == "labels"]
     mentions = [_mention(region, text, where) for region in regions]
     links = [r for r in result if r["type"] == "relation"]
@@ -142,15 +144,11 @@ def _document(task: Mapping[str, Any], result: Sequence[Any], number: int, schem
     same = [r for r in links if SAME in r.get("labels", ())]
     entities, entity_of = _entities(mentions, same, notes, text, where)
     order = {id_: i for i, id_ in enumerate(data.get("entities", ()))}
-    document = Document(
-        fields["id"],
-        text,
-        tuple(replace(m, entity=entity_of[m.id]) for m in mentions),
-        tuple(sorted(entities, key=lambda e: order.get(e.id, len(order)))),
-        tuple(_stated(r, schema, where) for r in links if r not in same),
-        title=fields.get("title"),
-        date=fields.get("date"),
-        topic=fields.get("topic"),
+    document = replace(
+        blank,
+        mentions=tuple(replace(m, entity=entity_of[m.id]) for m in mentions),
+        entities=tuple(sorted(entities, key=lambda e: order.get(e.id, len(order)))),
+        relations=tuple(_stated(r, schema, where) for r in links if r not in same),
     )
     try:
         document.check(schema)
