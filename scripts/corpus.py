@@ -41,7 +41,9 @@ def main() -> None:
     agree.add_argument("--list", action="store_true", help="also print every disagreement")
     agree.add_argument("--json", metavar="FILE", help="write all scores here")
     convert = commands.add_parser("convert", parents=[common], help="change the form")
-    convert.add_argument("source", help=formats.FORMS + "; or a folder of articles without annotation, a .txt each")
+    convert.add_argument(
+        "source", help=formats.FORMS + "; or a folder of articles without annotation, a .txt each, sub-folders too"
+    )
     convert.add_argument("target")
     split = commands.add_parser("split", parents=[common], help="divide into train, validation and test .jsonl files")
     split.add_argument("source", help=formats.FORMS)
@@ -118,14 +120,15 @@ def split(arguments: argparse.Namespace, schema: Schema) -> None:
     from train.corpora import splits
 
     folder = Path(arguments.folder)
-    before = formats.read_parts(folder, schema) if any((folder / f"{name}.jsonl").exists() for name in splits.SPLITS) else {}
+    files = formats.split_paths(folder)
+    before = formats.read_parts(folder, schema) if files else {}
     kept = {document.id: name for name, part in before.items() for document in part}
     documents = formats.read(arguments.source, schema)
     if lost := sorted(map(str, kept.keys() - {d.id for d in documents})):
         raise InputError(f"{folder}: holds document {lost[0]!r}, which {arguments.source} lacks; it would be lost")
     parts = splits.split(documents, arguments.shares, kept=kept, seed=arguments.seed)
     for name, part in parts.items():
-        formats.write(folder / f"{name}.jsonl", part, schema)
+        formats.write(files.get(name, folder / f"{name}.jsonl"), part, schema)
     print(f"{folder}: " + ", ".join(f"{len(part)} {name}" for name, part in parts.items()))
 
 

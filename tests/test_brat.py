@@ -218,6 +218,13 @@ def test_missing_halves_and_folders_are_named(tmp_path: Path, schema: Schema) ->
         brat.read(tmp_path, schema)
 
 
+def test_a_file_in_a_sub_folder_is_refused_not_passed_over(tmp_path: Path, schema: Schema, document: Document) -> None:
+    brat.write(tmp_path / "out", [document], schema)
+    ann(tmp_path / "out" / "more", "ক", "", "late")
+    with pytest.raises(InputError, match=r"more/late\.ann: in a sub-folder of .*out; expected no file deeper"):
+        brat.read(tmp_path / "out", schema)
+
+
 def test_the_index_gives_the_order_and_its_faults_are_named(tmp_path: Path, schema: Schema) -> None:
     folder = tmp_path / "out"
     brat.write(folder, [Document("খ", "ক"), Document("ক", "খ")], schema)

@@ -36,7 +36,7 @@ def one(markup: str, schema: Schema) -> Document:
 
 
 def canonical(document: Document) -> Document:
-    """Mentions in the text's order with ids by it, relations sorted, and nothing that the markup has no place for."""
+    """Mentions in the text's order with ids by it, relations sorted, and no scores, which the markup has no place for."""
     ordered = sorted(document.mentions, key=lambda m: (m.start, -m.end))
     ids = {m.id: f"m{i}" for i, m in enumerate(ordered, 1)}
     relations = [replace(r, head=ids[r.head], tail=ids[r.tail], score=None) for r in document.relations]
@@ -44,7 +44,6 @@ def canonical(document: Document) -> Document:
         document,
         mentions=tuple(replace(m, id=ids[m.id], score=None) for m in ordered),
         relations=tuple(sorted(relations, key=str)),
-        extra={},
     )
 
 
@@ -181,6 +180,8 @@ def test_mentions_out_of_order_keep_their_relations(schema: Schema) -> None:
     ("document", "message"),
     [
         (Document("a", "ক", (Mention("m1", 0, 1, "GPE"),)), "a: mention 'm1' cannot be written; it has no entity"),
+        (Document("a", "ক", extra={"url": "x"}), "a: field 'url' cannot be written; the markup has no place for it"),
+        (Document(7, "ক"), "7: id 7 cannot be written; it is a number"),
         (Document("a|b", "ক"), "id 'a|b' cannot be written; it holds |"),
         (Document("a", "ক", title="খ\nগ"), "a: title 'খ\\nগ' cannot be written"),
         (Document("a", "ক", date=" "), "a: date ' ' cannot be written"),

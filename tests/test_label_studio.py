@@ -41,6 +41,12 @@ def test_documents_come_back_equal(tmp_path: Path, schema: Schema) -> None:
     assert label_studio.read(tmp_path / "tasks.json", schema) == documents
 
 
+def test_other_fields_and_whole_numbers_as_ids_come_back(tmp_path: Path, schema: Schema) -> None:
+    documents = [Document(7, TEXT, extra={"url": "https://a.example/", "pages": [1, None]}), Document("7", TEXT)]
+    label_studio.write(tmp_path / "tasks.json", documents, schema)
+    assert label_studio.read(tmp_path / "tasks.json", schema) == documents
+
+
 def test_what_a_person_marked_becomes_a_document(tmp_path: Path, schema: Schema) -> None:
     regions = [
         region("a", "চীনের", "GPE"),
@@ -117,6 +123,23 @@ def test_an_entity_survives_a_deleted_region_and_new_mentions_get_free_ids(tmp_p
 def test_skipped_annotations_are_passed_over(tmp_path: Path, schema: Schema) -> None:
     annotations = [{"was_cancelled": True, "result": [region("a", "চীনের", "GPE")]}, {"result": []}]
     assert label_studio.read(export(tmp_path, annotations=annotations), schema)[0].mentions == ()
+
+
+def test_a_task_that_all_annotators_skipped_is_left_out_whatever_a_model_predicts(
+    tmp_path: Path, schema: Schema, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = {"annotations": [{"was_cancelled": True, "result": []}], "predictions": [{"result": [region("a", "চীনের", "GPE")]}]}
+    assert label_studio.read(export(tmp_path, **task), schema) == []
+    assert capsys.readouterr().err.endswith("export.json: task 7: left out, as all its annotators skipped it\n")
+    (document,) = label_studio.read(export(tmp_path, **{**task, "annotations": []}), schema)
+    assert [document.surface(m) for m in document.mentions] == ["চীনের"]
+
+
+@pytest.mark.parametrize("kind", ["annotation", "prediction"])
+def test_of_two_annotations_none_is_dropped(tmp_path: Path, schema: Schema, kind: str) -> None:
+    two = [{"result": [region("a", "চীনের", "GPE")]}, {"result": []}]
+    with pytest.raises(InputError, match=rf"export\.json: task 7: 2 {kind}s; expected one"):
+        label_studio.read(export(tmp_path, **{"annotations": [], f"{kind}s": two}), schema)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import ROOT, script
+from train.config import SourceConfig
 from train.corpora import formats, jsonl, splits
+from train.corpora.load import load_split
 from train.document import Document
 from train.errors import InputError
 from train.schema import Schema
@@ -96,6 +98,39 @@ def test_a_folder_of_articles_becomes_something_to_annotate(tmp_path: Path) -> N
     (tmp_path / "half" / "ক.ann").write_text("")
     done = script("corpus.py", "convert", "half", "half.jsonl", cwd=tmp_path)
     assert (done.returncode, "খ.ann: cannot be read" in done.stderr) == (1, True)
+
+
+def test_articles_of_sub_folders_are_converted_too_and_marked_ones_refused(tmp_path: Path, cricket: Schema) -> None:
+    for name in ("news/a.txt", "news/2024/a.txt", "news/2024/b.c.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(REPORT.format(name), encoding="utf-8")
+    assert [d.id for d in formats.read_plain(tmp_path / "news") or ()] == ["2024/a", "2024/b.c", "a"]
+    shutil.copy(CRICKET / "reports.txt", tmp_path / "news" / "2024" / "marked.txt")
+    done = script("corpus.py", "convert", "news", "x.jsonl", "--schema", CRICKET / "schema.yaml", cwd=tmp_path)
+    assert (done.returncode, (tmp_path / "x.jsonl").exists()) == (1, False)
+    assert "news/2024/marked.txt:1: begins as inline markup, not as an article; convert it by itself" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["validation", "dev", "val"])
+def test_a_split_has_the_names_that_training_takes(
+    name: str, tmp_path: Path, documents: list[Document], schema: Schema
+) -> None:
+    for split, part in (("train", documents[:2]), (name, documents[2:3]), ("test", documents[3:4])):
+        jsonl.write(tmp_path / f"{split}.jsonl", part)
+    (part,) = load_split([SourceConfig(path=str(tmp_path))], "validation", schema)
+    assert formats.read_parts(tmp_path, schema)["validation"] == part.documents == documents[2:3]
+    jsonl.write(tmp_path / "all.jsonl", documents[:6])
+    done = script("corpus.py", "split", "all.jsonl", ".", "--shares", "0.4", "0.3", "0.3", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert documents[2] in jsonl.read(tmp_path / f"{name}.jsonl", schema)
+    assert sum(len(part) for part in formats.read_parts(tmp_path, schema).values()) == 6
+
+
+def test_two_files_of_one_split_are_refused(tmp_path: Path, schema: Schema) -> None:
+    for name in ("dev", "val"):
+        jsonl.write(tmp_path / f"{name}.jsonl", [Document(name, "ক")])
+    with pytest.raises(InputError, match=r"val\.jsonl: dev\.jsonl beside it is of validation too"):
+        formats.read_parts(tmp_path, schema)
 
 
 def test_mentions_that_nobody_joined_in_brat_are_things_of_their_own(tmp_path: Path) -> None:

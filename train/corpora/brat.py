@@ -38,10 +38,12 @@ def read(path: str | Path, schema: Schema) -> list[Document]:
     They come in the order of `documents.jsonl`, those that it does not list after them by name, with their file name
     as id. A mention that no alias and no note ties to an entity has none; an entity without a note is called by its
     longest mention. Raises InputError that names file and line for a discontinuous mention, an event, an attribute
-    other than Status, a text that the offsets do not fit, and whatever breaks the schema.
+    other than Status, a text that the offsets do not fit, and whatever breaks the schema; also for files in sub-folders.
     """
     path = Path(path)
     if path.is_dir():
+        if deeper := sorted(p for kind in ("*.ann", "*.txt") for p in path.rglob(kind) if p.parent != path):
+            raise InputError(f"{deeper[0]}: in a sub-folder of {path}; expected no file deeper: read that folder by itself")
         texts = sorted(path.glob("*.txt"))
         without = sorted({a.stem for a in path.glob("*.ann")} - {t.stem for t in texts})
         if without:

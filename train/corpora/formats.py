@@ -15,8 +15,8 @@ from train.model.bangla import bare_name
 from train.schema import Schema
 
 FORMS = """.jsonl: JSON Lines; .txt: inline markup; .json: Label Studio; a folder with .ann files: brat;
-a folder with train, validation and test (.jsonl or brat folders): a corpus in splits"""
-SPLITS = ("train", "validation", "test")
+a folder with train, validation (or dev or val) and test (.jsonl or brat folders): a corpus in splits"""
+_SPLIT_NAMES = {"train": "train", "validation": "validation", "dev": "validation", "val": "validation", "test": "test"}
 
 
 def read_parts(path: str | Path, schema: Schema) -> dict[str, list[Document]]:
@@ -27,10 +27,22 @@ def read_parts(path: str | Path, schema: Schema) -> dict[str, list[Document]]:
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
-    splits = {s: p for s in SPLITS for p in (path / f"{s}.jsonl", path / s) if path.is_dir() and p.exists()}
-    if splits:
+    if splits := split_paths(path):
         return {split: _read(p, schema) for split, p in splits.items()}
     return {str(path): _read(path, schema)}
+
+
+def split_paths(path: str | Path) -> dict[str, Path]:
+    """Where the splits of a folder stand, by split; raises InputError if two files or folders are of one split."""
+    found: dict[str, Path] = {}
+    for name, split in _SPLIT_NAMES.items():
+        for part in (Path(path) / f"{name}.jsonl", Path(path) / name):
+            if not (part.is_file() if part.suffix else part.is_dir()):
+                continue
+            if split in found:
+                raise InputError(f"{part}: {found[split].name} beside it is of {split} too; expected one of them")
+            found[split] = part
+    return found
 
 
 def read(path: str | Path, schema: Schema) -> list[Document]:
@@ -44,12 +56,24 @@ def read(path: str | Path, schema: Schema) -> list[Document]:
 
 
 def read_plain(path: str | Path) -> list[Document] | None:
-    """The articles of a folder of .txt files that nobody has annotated yet, named by their files; None for any other path."""
+    """The articles of a folder of .txt files that nobody has annotated yet, sub-folders too; None for any other path.
+
+    They are named by their paths in the folder. Raises InputError for a file in inline markup, which somebody has annotated.
+    """
     path = Path(path)
-    texts = sorted(path.glob("*.txt")) if path.is_dir() else []
-    if not texts or any(path.glob("*.ann")) or any((path / split).exists() for split in SPLITS):
+    texts = sorted(file for file in path.rglob("*.txt") if file.is_file()) if path.is_dir() else []
+    if not texts or any(path.rglob("*.ann")) or split_paths(path):
         return None
-    return [Document(file.stem, read_text(file)) for file in texts]
+    return [Document(file.relative_to(path).with_suffix("").as_posix(), _article(file)) for file in texts]
+
+
+def _article(file: Path) -> str:
+    text = read_text(file)
+    if text.lstrip("\r\n").startswith("## "):
+        raise InputError(
+            f"{file}:1: begins as inline markup, not as an article; convert it by itself: corpus.py convert {file} TARGET"
+        )
+    return text
 
 
 def _read(path: Path, schema: Schema) -> list[Document]:

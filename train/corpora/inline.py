@@ -213,8 +213,8 @@ def _stripped(line: str) -> str:
 def write(documents: Iterable[Document], schema: Schema) -> str:
     """The markup of documents; `parse` gives equal ones back, up to mentions' ids and what order lists are in.
 
-    Scores and fields outside the form are left out, and whole numbers as ids become strings. Raises InputError for what
-    the markup cannot hold: a mention without an entity, and line breaks or its own signs in ids, names and headers.
+    Scores are left out. Raises InputError for what else the markup cannot hold: a mention without an entity, a field outside
+    the form, a whole number as id, and line breaks or its own signs in ids, names and headers.
     """
     return "\n".join(_write_one(document, schema) for document in documents)
 
@@ -239,6 +239,13 @@ def _write_one(document: Document, schema: Schema) -> str:
 
 
 def _header(document: Document) -> str:
+    if document.extra:
+        where = "the markup has no place for it, as JSON Lines, Label Studio and brat have"
+        raise InputError(f"{document.id}: field {next(iter(document.extra))!r} cannot be written; {where}")
+    if not isinstance(document.id, str):
+        raise InputError(
+            f"{document.id}: id {document.id!r} cannot be written; it is a number, and would come back as a string"
+        )
     fields = []
     for name in ("id", "date", "topic", "title"):
         value = getattr(document, name)

@@ -1,9 +1,9 @@
 """Tasks of the annotation tool Label Studio, in its JSON form.
 
-One task a document: `data` holds its text, id, title, date, topic and the order of its entities; the first annotation
-(else the first prediction) holds a region of type "labels" for each mention and a "relation" for each relation, whose
-labels are the type and, where it is not the schema's default, the status. Mentions of one entity are chained by relations
-labelled SAME; each region's `meta.text` holds "entity=… name=…", which joins mentions too.
+One task a document: `data` holds its text, id, title, date, topic, other fields and its entities' order; its annotation (the
+prediction, where nobody has annotated it) holds a region of type "labels" for each mention and a "relation" for each
+relation, whose labels are the type and, where it is not the schema's default, the status. Mentions of one entity are
+chained by relations labelled SAME; each region's `meta.text` holds "entity=… name=…", which joins mentions too.
 `interface` is the project's labelling configuration. Label Studio counts UTF-16 units where a text holds characters beyond
 U+FFFF; both are read, by what a region says that its text is.
 """
@@ -11,6 +11,7 @@ U+FFFF; both are read, by what a region says that its text is.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
@@ -26,11 +27,11 @@ from train.model.bangla import bare_name
 from train.schema import Schema
 
 SAME = "same"
-_META = ("id", "title", "date", "topic")
+_LAYERS = ("mentions", "entities", "relations")
 
 
 def write(path: str | Path, documents: Iterable[Document], schema: Schema) -> None:
-    """Write tasks that Label Studio imports; `read` gives the documents back without scores and unknown fields.
+    """Write tasks that Label Studio imports; `read` gives the documents back without scores.
 
     A mention without an entity comes back with one of its own.
     """
@@ -41,7 +42,10 @@ def write(path: str | Path, documents: Iterable[Document], schema: Schema) -> No
 
 
 def read(path: str | Path, schema: Schema) -> list[Document]:
-    """The documents of an export; raises InputError that names the file, the task and the field."""
+    """The documents of an export, without the tasks that all their annotators skipped, which standard error names.
+
+    Raises InputError that names the file, the task and the field, also for a task annotated more than once.
+    """
     try:
         tasks = json.loads(read_text(path))
     except json.JSONDecodeError as error:
@@ -54,7 +58,10 @@ def read(path: str | Path, schema: Schema) -> list[Document]:
     for number, task in enumerate(tasks):
         where = f"{path}: task {task['id'] if isinstance(task, dict) and 'id' in task else f'number {number + 1}'}"
         try:
-            documents.append(_document(task, number, schema, where))
+            if (result := _result(task, where)) is None:
+                print(f"{where}: left out, as all its annotators skipped it", file=sys.stderr)
+                continue
+            documents.append(_document(task, result, number, schema, where))
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             lacks = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise InputError(f"{where}: not in Label Studio's full JSON form: {lacks}") from None
@@ -77,7 +84,7 @@ def interface(schema: Schema) -> str:
 
 
 def _task(document: Document, schema: Schema) -> dict[str, Any]:
-    data = {"text": document.text} | {k: v for k in _META if (v := getattr(document, k)) is not None}
+    data = {k: v for k, v in jsonl.to_dict(document).items() if k not in _LAYERS}
     entities = document.entity_by_id()
     result: list[dict[str, Any]] = []
     last: dict[str, str] = {}
@@ -107,16 +114,29 @@ def _relation(head: str, tail: str, labels: list[str]) -> dict[str, Any]:
     return {"type": "relation", "from_id": head, "to_id": tail, "direction": "right", "labels": labels}
 
 
-def _document(task: Mapping[str, Any], number: int, schema: Schema, where: str) -> Document:
+def _result(task: Mapping[str, Any], where: str) -> list[Any] | None:
+    """What the one annotation of a task says, else the one prediction; None where each annotator skipped the task."""
+    annotations = task.get("annotations") or []
+    kept = [a for a in annotations if not a.get("was_cancelled")]
+    if annotations and not kept:  # who skips a text has said neither that nothing is in it nor that the model is right
+        return None
+    kind, found = ("annotation", kept) if kept else ("prediction", task.get("predictions") or [{"result": []}])
+    if len(found) > 1:
+        raise InputError(f"{where}: {len(found)} {kind}s; expected one, as a document holds one: delete the others")
+    result: list[Any] = found[0]["result"]
+    return result
+
+
+def _document(task: Mapping[str, Any], result: Sequence[Any], number: int, schema: Schema, where: str) -> Document:
     """Built through the JSON Lines form, whose reader checks every field's type."""
     data = task["data"]
-    kept = [a for a in task.get("annotations") or [] if not a.get("was_cancelled")]
-    result = (kept or task.get("predictions") or [{"result": []}])[0]["result"]
     if other := [r["type"] for r in result if r["type"] not in ("labels", "relation")]:
         raise InputError(f"{where}: a result of type {other[0]!r}; expected 'labels' or 'relation'")
-    fields: dict[str, Any] = {"id": f"task-{task.get('id', number + 1)}"}
-    fields |= {k: data[k] for k in ("text", *_META) if data.get(k) is not None}
-    text = jsonl.from_dict(fields, where=where).text
+    fields = {k: v for k, v in data.items() if k not in _LAYERS}
+    if fields.get("id") is None:
+        fields["id"] = f"task-{task.get('id', number + 1)}"
+    blank = jsonl.from_dict(fields, where=where)
+    text = blank.text
     regions = [r for r in result if r["type"] == "labels"]
     mentions = [_mention(region, text, where) for region in regions]
     links = [r for r in result if r["type"] == "relation"]
@@ -124,15 +144,11 @@ def _document(task: Mapping[str, Any], number: int, schema: Schema, where: str) 
     same = [r for r in links if SAME in r.get("labels", ())]
     entities, entity_of = _entities(mentions, same, notes, text, where)
     order = {id_: i for i, id_ in enumerate(data.get("entities", ()))}
-    document = Document(
-        fields["id"],
-        text,
-        tuple(replace(m, entity=entity_of[m.id]) for m in mentions),
-        tuple(sorted(entities, key=lambda e: order.get(e.id, len(order)))),
-        tuple(_stated(r, schema, where) for r in links if r not in same),
-        title=fields.get("title"),
-        date=fields.get("date"),
-        topic=fields.get("topic"),
+    document = replace(
+        blank,
+        mentions=tuple(replace(m, entity=entity_of[m.id]) for m in mentions),
+        entities=tuple(sorted(entities, key=lambda e: order.get(e.id, len(order)))),
+        relations=tuple(_stated(r, schema, where) for r in links if r not in same),
     )
     try:
         document.check(schema)
