@@ -15,6 +15,7 @@ from train.encoders.build import build
 from train.examples import Example, batch, examples
 from train.feed import feed
 from train.loop import Trainer
+from train.processes import precision
 
 CPU = torch.device("cpu")
 aten = torch.ops.aten
@@ -58,7 +59,7 @@ def test_no_step_waits_for_the_device(built, tiny_config) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_no_step_waits_for_a_gpu(built, tiny_config) -> None:
-    trainer = _trainer(built, RunConfig.load(tiny_config), mixed_precision="bf16" if torch.cuda.is_bf16_supported() else "no")
+    trainer = _trainer(built, RunConfig.load(tiny_config), mixed_precision=precision(RunConfig.load(tiny_config)))
     trainer._step(trainer.steps[0])  # the first call of a kernel may wait
     torch.cuda.set_sync_debug_mode("error")
     try:
