@@ -11,11 +11,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from tests.support import ROOT, script
 from train.config import RunConfig
-from train.loop import optimizer, plan
+from train.corpora.load import load_split
+from train.encoders.build import build
+from train.examples import examples
+from train.loop import Trainer, optimizer, plan
+from train.processes import precision
+from train.schema import Schema
 
 
 def _config(tiny_config: Path, *overrides: str) -> RunConfig:
@@ -52,8 +58,6 @@ def test_little_of_a_pass_is_padding_however_large_it_is(tiny_config: Path, budg
 
 
 def test_upper_layers_learn_faster_and_heads_at_their_own_rate(tiny_config: Path, schema) -> None:
-    from train.encoders.build import build
-
     rates = ("optimizer.learning_rate=1e-3", "optimizer.head_learning_rate=3e-3")
     config = _config(tiny_config, "optimizer.layer_decay=0.5", "optimizer.weight_decay=0.1", *rates)
     model, _ = build(config, schema)
@@ -67,6 +71,14 @@ def test_upper_layers_learn_faster_and_heads_at_their_own_rate(tiny_config: Path
     assert found[id(layers[0].output.dense.bias)] == (5e-4, 0.0)
     assert found[id(model.encoder.embeddings.word_embeddings.weight)] == (2.5e-4, 0.1)
     assert found[id(model.spans.output.weight)] == (3e-3, 0.1)
+
+
+def _trainer(config: RunConfig, schema: Schema) -> Trainer:
+    """On the config's own training documents, with scores that never change."""
+    model, tokenizer = build(config, schema)
+    made, _ = examples(load_split(config.sources, "train", schema)[0], tokenizer, model.config, schema)
+    accelerator = Accelerator(cpu=True, mixed_precision=precision(config))
+    return Trainer(model, tokenizer, made, config, accelerator, lambda _: {"mention_strict_f1": 0.5})
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -103,6 +115,17 @@ def test_a_killed_and_resumed_run_ends_with_the_same_weights(tiny_config: Path, 
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     losses = [json.loads((f / "run.json").read_text())["losses"] for f in (trained, tmp_path / "out")]
     assert losses[0] == losses[1]
+
+
+def test_a_run_that_stopped_early_makes_no_further_step_when_resumed(tiny_config: Path, tmp_path: Path, schema: Schema) -> None:
+    settings = ("evaluation.patience=1", "evaluation.every_steps=1", "checkpoints.every_steps=1", f"output_dir={tmp_path}")
+
+    def steps(*more: str) -> int:
+        trainer = _trainer(_config(tiny_config, *settings, *more), schema)
+        return trainer.fit().step
+
+    assert steps() == 2  # the second evaluation is as good as the first
+    assert steps("resume=true") == 2
 
 
 def test_states_rotate(trained: Path) -> None:

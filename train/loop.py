@@ -162,6 +162,8 @@ class Trainer:
             disable=not self.accelerator.is_main_process,
         )
         for step in self.steps[self.progress.step :]:
+            if self._exhausted():
+                break
             started = time.perf_counter()
             losses = self._step(step)
             self.progress.step += 1
@@ -172,8 +174,6 @@ class Trainer:
                 self._evaluate()
             if self._due(step, self.config.checkpoints.every_steps, 1):
                 self._save()
-            if self._exhausted():
-                break
         bar.close()
         if not self.progress.evaluations or self.progress.evaluations[-1]["step"] != self.progress.step:
             self._evaluate()
