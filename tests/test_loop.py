@@ -18,8 +18,9 @@ from tests.support import ROOT, script
 from train.config import RunConfig
 from train.corpora.load import load_split
 from train.encoders.build import build
-from train.examples import examples
+from train.examples import batch, examples
 from train.loop import Trainer, optimizer, plan
+from train.model.modeling_rajniti import RajnitiModel
 from train.processes import precision
 from train.schema import Schema
 
@@ -126,6 +127,20 @@ def test_a_run_that_stopped_early_makes_no_further_step_when_resumed(tiny_config
 
     assert steps() == 2  # the second evaluation is as good as the first
     assert steps("resume=true") == 2
+
+
+def test_after_mixed_precision_the_model_scores_as_its_saved_weights_do(
+    tiny_config: Path, tmp_path: Path, schema: Schema
+) -> None:
+    settings = ("training.precision=bf16", "training.max_steps=1", f"output_dir={tmp_path}")
+    trainer = _trainer(_config(tiny_config, *settings), schema)
+    trainer.fit()
+    loaded = RajnitiModel(trainer.model_config).eval()
+    loaded.load_state_dict(trainer.whole.state_dict())
+    inputs = batch(trainer.examples[:2], trainer.tokenizer, trainer.model_config)
+    with torch.no_grad():
+        found, expected = (model(**inputs).mention_logits for model in (trainer.whole, loaded))
+    assert torch.equal(found, expected)
 
 
 def test_states_rotate(trained: Path) -> None:

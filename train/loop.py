@@ -280,6 +280,8 @@ class Trainer:
         weights = torch.load(self.folder / "best.pt", map_location="cpu", weights_only=True)
         self.whole.load_state_dict(weights)
         self.whole.to(self.accelerator.device).eval()
+        # accelerate's autocast lies in the model's own forward: what follows is to score the model as its users will have it.
+        self.accelerator.unwrap_model(self.whole, keep_fp32_wrapper=False)
 
 
 def best_value(scores: dict[str, float], metric: str) -> float:
