@@ -13,7 +13,7 @@ from train.config import LAYERS, RunConfig
 from train.corpora.load import Part
 from train.encoders.build import build
 from train.examples import Example, batch, examples
-from train.feed import feed
+from train.feed import feed, wait_for
 from train.loop import Trainer
 from train.processes import precision
 
@@ -67,6 +67,14 @@ def test_no_step_waits_for_a_gpu(built, tiny_config) -> None:
             trainer._step(step)
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+def test_only_a_gpu_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = []
+    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+    for name in ("cpu", "cuda:1"):
+        wait_for(torch.device(name))
+    assert waited == [torch.device("cuda:1")]
 
 
 def test_the_mask_as_it_is_fed_changes_no_loss_and_no_gradient_by_a_bit(built) -> None:

@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from tests.support import ROOT, script
+from train import loop
 from train.config import RunConfig
 from train.corpora.load import load_split
 from train.encoders.build import build
@@ -127,6 +128,17 @@ def test_a_run_that_stopped_early_makes_no_further_step_when_resumed(tiny_config
 
     assert steps() == 2  # the second evaluation is as good as the first
     assert steps("resume=true") == 2
+
+
+def test_the_clock_waits_for_the_device_where_scores_or_a_state_are_due_and_nowhere_else(
+    tiny_config: Path, tmp_path: Path, schema: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ("training.max_steps=8", "evaluation.every_steps=3", "checkpoints.every_steps=4", f"output_dir={tmp_path}")
+    trainer = _trainer(_config(tiny_config, *settings), schema)
+    waited = []
+    monkeypatch.setattr(loop, "wait_for", lambda device: waited.append((trainer.progress.step, device.type)))
+    trainer.fit()
+    assert waited == [(3, "cpu"), (4, "cpu"), (6, "cpu"), (8, "cpu")]
 
 
 def test_after_mixed_precision_the_model_scores_as_its_saved_weights_do(

@@ -30,7 +30,7 @@ from transformers import PreTrainedTokenizerFast, get_scheduler
 from train.config import OptimizerConfig, RunConfig
 from train.errors import InputError
 from train.examples import Example, batch
-from train.feed import feed
+from train.feed import feed, wait_for
 from train.model.configuration_rajniti import RajnitiConfig
 from train.model.modeling_rajniti import RajnitiModel
 from train.model.windows import batches_by_tokens
@@ -169,10 +169,14 @@ class Trainer:
             self.progress.step += 1
             self.progress.tokens += sum(self.examples[i].tokens for p in step.passes for i in p)
             self._log(losses, step, bar)
+            evaluation_due = self._due(step, self.config.evaluation.every_steps, self.config.evaluation.every_epochs)
+            state_due = self._due(step, self.config.checkpoints.every_steps, 1)
+            if evaluation_due or state_due:  # they would wait for the steps that are still to be done, outside of the clock
+                wait_for(self.accelerator.device)
             self.progress.seconds += time.perf_counter() - started
-            if self._due(step, self.config.evaluation.every_steps, self.config.evaluation.every_epochs):
+            if evaluation_due:
                 self._evaluate()
-            if self._due(step, self.config.checkpoints.every_steps, 1):
+            if state_due:
                 self._save()
         bar.close()
         if not self.progress.evaluations or self.progress.evaluations[-1]["step"] != self.progress.step:
