@@ -19,10 +19,12 @@ from train import loop
 from train.config import RunConfig
 from train.corpora.load import load_split
 from train.encoders.build import build
+from train.errors import InputError
 from train.examples import batch, examples
 from train.loop import Trainer, optimizer, plan
 from train.model.modeling_rajniti import RajnitiModel
 from train.processes import precision
+from train.run import train
 from train.schema import Schema
 
 
@@ -153,6 +155,35 @@ def test_after_mixed_precision_the_model_scores_as_its_saved_weights_do(
     with torch.no_grad():
         found, expected = (model(**inputs).mention_logits for model in (trainer.whole, loaded))
     assert torch.equal(found, expected)
+
+
+def test_the_first_validation_source_with_relations_chooses_the_best_weights(
+    tiny_config: Path, corpus_folder: Path, tmp_path: Path
+) -> None:
+    sources = f"sources=[{{path: {corpus_folder}, layers: [mentions]}}, {{path: {corpus_folder}}}]"
+    settings = ("evaluation.metric=relation_strict_f1", "training.max_steps=1", f"output_dir={tmp_path / 'out'}")
+    done = script("train.py", tiny_config, sources, *settings)
+    assert done.returncode == 0, done.stderr
+    assert "relation_strict_f1" in json.loads((tmp_path / "out" / "run.json").read_text())["evaluations"][0]
+
+
+@pytest.mark.parametrize(
+    ("layers", "metric", "missing"),
+    [
+        ("mentions", "relation_status_f1", "relations"),
+        ("mentions, identities", "relation_strict_f1", "relations"),
+        ("mentions, relations", "conll_f1", "identities"),
+    ],
+)
+def test_a_metric_of_what_the_validation_data_lack_is_refused_before_training(
+    tiny_config: Path, corpus_folder: Path, tmp_path: Path, layers: str, metric: str, missing: str
+) -> None:
+    settings = (f"sources.0.layers=[{layers}]", f"evaluation.metric={metric}", f"output_dir={tmp_path / 'out'}")
+    with pytest.raises(InputError) as error:
+        train(_config(tiny_config, *settings))
+    assert str(error.value) == (
+        f"evaluation.metric: {metric} needs {missing}, which the validation split of {corpus_folder} does not annotate"
+    )
 
 
 def test_states_rotate(trained: Path) -> None:
