@@ -201,6 +201,14 @@ def test_resuming_with_other_settings_is_refused(trained: Path, tiny_config: Pat
     assert "holds a run already" in again.stderr
 
 
+def test_a_run_with_a_schema_of_the_current_folder_is_resumed(tiny_config: Path, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "configs" / "schema" / "politics.yaml", tmp_path / "schema.yaml")
+    arguments = (tiny_config, "schema=./schema.yaml", "training.max_steps=1", "output_dir=out", "resume=true")
+    for _ in range(2):
+        done = script("train.py", *arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+
+
 def test_a_state_of_another_version_is_refused(trained: Path, tiny_config: Path, tmp_path: Path) -> None:
     step = tmp_path / "checkpoints" / "step-2"
     step.mkdir(parents=True)

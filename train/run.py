@@ -87,7 +87,7 @@ def _claim(folder: Path, config: RunConfig, accelerator: Accelerator) -> None:
     if used and not config.resume:
         raise InputError(f"{folder}: holds a run already; resume=true continues it, output_dir=… begins another")
     if used and (folder / CONFIG).exists():
-        before, now = (c.model_dump(by_alias=True) for c in (RunConfig.load(folder / CONFIG), config))
+        before, now = (c.model_dump(by_alias=True) for c in (RunConfig.saved(folder / CONFIG), config))
         # How many processes share a step may change, and accumulation with them.
         before["training"]["accumulation"] = now["training"]["accumulation"]
         for key in now:
@@ -123,7 +123,9 @@ def _check_parts(parts: dict[str, list[Part]], metric: str) -> None:
             raise InputError(f"sources: no source has the split {split!r}")
     layer, part = _LAYER_OF.get(metric, "mentions"), validation_part(parts)
     if layer not in part.layers:
-        raise InputError(f"evaluation.metric: {metric} needs {layer}, which the validation split of {part.source} does not annotate")
+        raise InputError(
+            f"evaluation.metric: {metric} needs {layer}, which the validation split of {part.source} does not annotate"
+        )
 
 
 def validation_part(parts: dict[str, list[Part]]) -> Part:
