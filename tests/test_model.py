@@ -44,6 +44,21 @@ def test_span_mean_is_that_of_its_words(built) -> None:
             assert torch.allclose(state[0, n, w], torch.nn.functional.gelu(expected), atol=1e-5)
 
 
+def test_states_of_spans_and_pairs_are_in_16_bits_under_autocast(built) -> None:
+    model, _ = built
+    words = torch.randn(1, 9, model.config.encoder.hidden_size)
+    start, sentence = torch.tensor([[0, 3, 5]]), torch.zeros(1, 9, dtype=torch.long)
+    types = torch.rand(1, 3, len(model.config.mention_types))
+    states = []
+    hook = model.pairs.dropout.register_forward_hook(lambda _module, _inputs, output: states.append(output))
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        states.append(model.spans(words)[0])
+        model.pairs(words, start, start, types, sentence, torch.full_like(sentence, 9))
+    hook.remove()
+    assert [state.ndim for state in states] == [4, 3, 4]
+    assert {state.dtype for state in states} == {torch.bfloat16}
+
+
 def test_a_window_scores_the_same_alone_and_beside_longer_ones(built, documents) -> None:
     model, tokenizer = built
     texts = [documents[0].text.split("।")[0] + "।", documents[-1].text * 2]
