@@ -3,7 +3,7 @@
 One plan, drawn from the seed alone, says which windows make up each forward pass and which passes make up each
 optimiser step. Processes take turns at the passes of a step, each pass seeds its own dropout, and losses are divided by the
 words of the whole step. So two processes compute what one does with twice the accumulation, and a run that was killed and
-resumed ends with the same weights as one that was not.
+resumed ends with the same weights as one that was not (on GPUs, whose sums have no fixed order, but for rounding).
 """
 
 from __future__ import annotations
