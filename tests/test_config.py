@@ -21,7 +21,20 @@ def minimal(tmp_path: Path) -> Path:
 def test_saved_copy_of_a_shipped_config_loads_to_the_same_config(path: Path, tmp_path: Path) -> None:
     config = RunConfig.load(path)
     config.save(tmp_path / "copy.yaml")
-    assert RunConfig.load(tmp_path / "copy.yaml") == config
+    assert RunConfig.saved(tmp_path / "copy.yaml") == config
+
+
+def test_saved_copy_keeps_its_paths_whatever_lies_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "out"
+    run.mkdir()
+    for folder in (tmp_path, run):
+        (folder / "schema.yaml").write_text("")
+        (folder / "data").mkdir()
+    Path("run.yaml").write_text("output_dir: out\nschema: ./schema.yaml\nencoder: {name: ./data}\nsources: [{path: ./data}]\n")
+    config = RunConfig.load("run.yaml")
+    config.save(run / "run_config.yaml")
+    assert RunConfig.saved(run / "run_config.yaml") == config
 
 
 def test_saved_copy_holds_every_default(minimal: Path, tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
 import pytest
+import torch
 
 from train import thresholds
 from train.config import LAYERS, RunConfig
@@ -53,6 +56,22 @@ def test_the_finished_model_overlaps_its_windows_as_the_config_says(tiny_config:
     assert build(RunConfig.load(tiny_config), schema)[0].config.overlap_tokens == 24
     with pytest.raises(InputError, match="predict_overlap_tokens: expected at most half of max_tokens"):
         RunConfig.load(tiny_config, ["windows.predict_overlap_tokens=50"])
+
+
+@pytest.mark.parametrize("kind", ["camembert", "mpnet", "roberta", "xlm-roberta"])
+def test_windows_end_where_the_encoder_has_no_more_places(
+    tiny_config: Path, electra_folder: Path, tmp_path: Path, schema: Schema, kind: str
+) -> None:
+    shutil.copytree(electra_folder, tmp_path / kind)
+    shape = json.loads((electra_folder / "config.json").read_text())
+    (tmp_path / kind / "config.json").write_text(json.dumps({**shape, "model_type": kind, "pad_token_id": 1}))
+    settings = [f"encoder.name={tmp_path / kind}", "encoder.pretrained=false"]
+    model, _ = build(RunConfig.load(tiny_config, [*settings, "windows.max_tokens=126"]), schema)
+    model.encoder(input_ids=torch.full((1, 126), 5))
+    with pytest.raises((IndexError, RuntimeError)):
+        model.encoder(input_ids=torch.full((1, 127), 5))
+    with pytest.raises(InputError, match=r"windows\.max_tokens: 127 is more than the encoder's 126 positions"):
+        build(RunConfig.load(tiny_config, [*settings, "windows.max_tokens=127"]), schema)
 
 
 def test_dropout_of_the_encoder_is_set_everywhere_in_it(tiny_config: Path, schema: Schema) -> None:

@@ -13,8 +13,9 @@ from train.config import LAYERS, RunConfig
 from train.corpora.load import Part
 from train.encoders.build import build
 from train.examples import Example, batch, examples
-from train.feed import feed
+from train.feed import feed, wait_for
 from train.loop import Trainer
+from train.processes import precision
 
 CPU = torch.device("cpu")
 aten = torch.ops.aten
@@ -58,7 +59,7 @@ def test_no_step_waits_for_the_device(built, tiny_config) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_no_step_waits_for_a_gpu(built, tiny_config) -> None:
-    trainer = _trainer(built, RunConfig.load(tiny_config), mixed_precision="bf16" if torch.cuda.is_bf16_supported() else "no")
+    trainer = _trainer(built, RunConfig.load(tiny_config), mixed_precision=precision(RunConfig.load(tiny_config)))
     trainer._step(trainer.steps[0])  # the first call of a kernel may wait
     torch.cuda.set_sync_debug_mode("error")
     try:
@@ -66,6 +67,14 @@ def test_no_step_waits_for_a_gpu(built, tiny_config) -> None:
             trainer._step(step)
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+def test_only_a_gpu_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = []
+    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+    for name in ("cpu", "cuda:1"):
+        wait_for(torch.device(name))
+    assert waited == [torch.device("cuda:1")]
 
 
 def test_the_mask_as_it_is_fed_changes_no_loss_and_no_gradient_by_a_bit(built) -> None:

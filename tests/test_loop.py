@@ -11,11 +11,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from tests.support import ROOT, script
+from train import loop
 from train.config import RunConfig
-from train.loop import optimizer, plan
+from train.corpora.load import load_split
+from train.encoders.build import build
+from train.errors import InputError
+from train.examples import batch, examples
+from train.loop import Trainer, optimizer, plan
+from train.model.modeling_rajniti import RajnitiModel
+from train.processes import precision
+from train.run import train
+from train.schema import Schema
 
 
 def _config(tiny_config: Path, *overrides: str) -> RunConfig:
@@ -52,8 +62,6 @@ def test_little_of_a_pass_is_padding_however_large_it_is(tiny_config: Path, budg
 
 
 def test_upper_layers_learn_faster_and_heads_at_their_own_rate(tiny_config: Path, schema) -> None:
-    from train.encoders.build import build
-
     rates = ("optimizer.learning_rate=1e-3", "optimizer.head_learning_rate=3e-3")
     config = _config(tiny_config, "optimizer.layer_decay=0.5", "optimizer.weight_decay=0.1", *rates)
     model, _ = build(config, schema)
@@ -67,6 +75,14 @@ def test_upper_layers_learn_faster_and_heads_at_their_own_rate(tiny_config: Path
     assert found[id(layers[0].output.dense.bias)] == (5e-4, 0.0)
     assert found[id(model.encoder.embeddings.word_embeddings.weight)] == (2.5e-4, 0.1)
     assert found[id(model.spans.output.weight)] == (3e-3, 0.1)
+
+
+def _trainer(config: RunConfig, schema: Schema) -> Trainer:
+    """On the config's own training documents, with scores that never change."""
+    model, tokenizer = build(config, schema)
+    made, _ = examples(load_split(config.sources, "train", schema)[0], tokenizer, model.config, schema)
+    accelerator = Accelerator(cpu=True, mixed_precision=precision(config))
+    return Trainer(model, tokenizer, made, config, accelerator, lambda _: {"mention_strict_f1": 0.5})
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -105,6 +121,71 @@ def test_a_killed_and_resumed_run_ends_with_the_same_weights(tiny_config: Path, 
     assert losses[0] == losses[1]
 
 
+def test_a_run_that_stopped_early_makes_no_further_step_when_resumed(tiny_config: Path, tmp_path: Path, schema: Schema) -> None:
+    settings = ("evaluation.patience=1", "evaluation.every_steps=1", "checkpoints.every_steps=1", f"output_dir={tmp_path}")
+
+    def steps(*more: str) -> int:
+        trainer = _trainer(_config(tiny_config, *settings, *more), schema)
+        return trainer.fit().step
+
+    assert steps() == 2  # the second evaluation is as good as the first
+    assert steps("resume=true") == 2
+
+
+def test_the_clock_waits_for_the_device_where_scores_or_a_state_are_due_and_nowhere_else(
+    tiny_config: Path, tmp_path: Path, schema: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ("training.max_steps=8", "evaluation.every_steps=3", "checkpoints.every_steps=4", f"output_dir={tmp_path}")
+    trainer = _trainer(_config(tiny_config, *settings), schema)
+    waited = []
+    monkeypatch.setattr(loop, "wait_for", lambda device: waited.append((trainer.progress.step, device.type)))
+    trainer.fit()
+    assert waited == [(3, "cpu"), (4, "cpu"), (6, "cpu"), (8, "cpu")]
+
+
+def test_after_mixed_precision_the_model_scores_as_its_saved_weights_do(
+    tiny_config: Path, tmp_path: Path, schema: Schema
+) -> None:
+    settings = ("training.precision=bf16", "training.max_steps=1", f"output_dir={tmp_path}")
+    trainer = _trainer(_config(tiny_config, *settings), schema)
+    trainer.fit()
+    loaded = RajnitiModel(trainer.model_config).eval()
+    loaded.load_state_dict(trainer.whole.state_dict())
+    inputs = batch(trainer.examples[:2], trainer.tokenizer, trainer.model_config)
+    with torch.no_grad():
+        found, expected = (model(**inputs).mention_logits for model in (trainer.whole, loaded))
+    assert torch.equal(found, expected)
+
+
+def test_the_first_validation_source_with_relations_chooses_the_best_weights(
+    tiny_config: Path, corpus_folder: Path, tmp_path: Path
+) -> None:
+    sources = f"sources=[{{path: {corpus_folder}, layers: [mentions]}}, {{path: {corpus_folder}}}]"
+    settings = ("evaluation.metric=relation_strict_f1", "training.max_steps=1", f"output_dir={tmp_path / 'out'}")
+    done = script("train.py", tiny_config, sources, *settings)
+    assert done.returncode == 0, done.stderr
+    assert "relation_strict_f1" in json.loads((tmp_path / "out" / "run.json").read_text())["evaluations"][0]
+
+
+@pytest.mark.parametrize(
+    ("layers", "metric", "missing"),
+    [
+        ("mentions", "relation_status_f1", "relations"),
+        ("mentions, identities", "relation_strict_f1", "relations"),
+        ("mentions, relations", "conll_f1", "identities"),
+    ],
+)
+def test_a_metric_of_what_the_validation_data_lack_is_refused_before_training(
+    tiny_config: Path, corpus_folder: Path, tmp_path: Path, layers: str, metric: str, missing: str
+) -> None:
+    settings = (f"sources.0.layers=[{layers}]", f"evaluation.metric={metric}", f"output_dir={tmp_path / 'out'}")
+    with pytest.raises(InputError) as error:
+        train(_config(tiny_config, *settings))
+    assert str(error.value) == (
+        f"evaluation.metric: {metric} needs {missing}, which the validation split of {corpus_folder} does not annotate"
+    )
+
+
 def test_states_rotate(trained: Path) -> None:
     kept = sorted(p.name for p in (trained / "checkpoints").iterdir())
     assert len([name for name in kept if name.startswith("step-")]) == 2
@@ -118,6 +199,14 @@ def test_resuming_with_other_settings_is_refused(trained: Path, tiny_config: Pat
     again = script("train.py", tiny_config, f"output_dir={trained}")
     assert again.returncode == 1
     assert "holds a run already" in again.stderr
+
+
+def test_a_run_with_a_schema_of_the_current_folder_is_resumed(tiny_config: Path, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "configs" / "schema" / "politics.yaml", tmp_path / "schema.yaml")
+    arguments = (tiny_config, "schema=./schema.yaml", "training.max_steps=1", "output_dir=out", "resume=true")
+    for _ in range(2):
+        done = script("train.py", *arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
 
 
 def test_a_state_of_another_version_is_refused(trained: Path, tiny_config: Path, tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,8 @@ from train.examples import batch, coverage, examples
 from train.model.configuration_rajniti import RajnitiConfig
 from train.model.decoding import Span, WindowScores, choose_spans, cluster, decode
 from train.model.heads import RangeMax
-from train.model.modeling_rajniti import RajnitiModel
+from train.model.losses import mention_loss, pair_losses
+from train.model.modeling_rajniti import RajnitiModel, RajnitiOutput
 from train.model.windows import Window, cut, encode_text
 from train.schema import Schema
 
@@ -42,6 +45,21 @@ def test_span_mean_is_that_of_its_words(built) -> None:
             inside = s.inside(words[0, n : n + w + 1]).mean(0)
             expected = s.start(words[0, n]) + s.end(words[0, n + w]) + inside + s.width_embedding.weight[w]
             assert torch.allclose(state[0, n, w], torch.nn.functional.gelu(expected), atol=1e-5)
+
+
+def test_states_of_spans_and_pairs_are_in_16_bits_under_autocast(built) -> None:
+    model, _ = built
+    words = torch.randn(1, 9, model.config.encoder.hidden_size)
+    start, sentence = torch.tensor([[0, 3, 5]]), torch.zeros(1, 9, dtype=torch.long)
+    types = torch.rand(1, 3, len(model.config.mention_types))
+    states = []
+    hook = model.pairs.dropout.register_forward_hook(lambda _module, _inputs, output: states.append(output))
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        states.append(model.spans(words)[0])
+        model.pairs(words, start, start, types, sentence, torch.full_like(sentence, 9))
+    hook.remove()
+    assert [state.ndim for state in states] == [4, 3, 4]
+    assert {state.dtype for state in states} == {torch.bfloat16}
 
 
 def test_a_window_scores_the_same_alone_and_beside_longer_ones(built, documents) -> None:
@@ -98,14 +116,29 @@ def test_losses_are_taken_only_where_the_source_speaks(built, documents, schema)
     assert 0 < few["mentions"] < full["mentions"] / 2
 
 
+def test_of_relations_with_types_that_a_source_leaves_out_it_teaches_nothing(built, documents, schema) -> None:
+    model, tokenizer = built
+    document = next(d for d in documents if sum(m.type == "PER" for m in d.mentions) > 1)
+    people = replace(document, mentions=tuple(m for m in document.mentions if m.type == "PER"), relations=())
+    made, _ = examples(_part([people], types=("PER",)), tokenizer, model.config, schema)
+    inputs = batch(made[:1], tokenizer, model.config)
+    with torch.no_grad():
+        output = model(**inputs)
+    output.relation_logits = torch.zeros_like(output.relation_logits)
+    gold, candidates = len(made[0].mentions), int(output.candidate_mask.sum())
+    assert candidates > gold > 1
+    for likely, told in (("PER", candidates), ("GPE", gold)):
+        output.mention_logits = torch.zeros_like(output.mention_logits)
+        output.mention_logits[..., model.config.mention_types.index(likely)] = 1.0
+        expected = told * (told - 1) * len(model.config.relation_types) * np.log(2)
+        assert float(pair_losses(output, inputs["labels"], 1.0)["relations"]) == pytest.approx(expected, rel=1e-4)
+
+
 def test_loss_falls_when_the_gold_is_predicted(built, documents, schema) -> None:
     model, tokenizer = built
     made, _ = examples(_part(documents[:1]), tokenizer, model.config, schema)
     inputs = batch(made[:1], tokenizer, model.config)
     labels = inputs["labels"]
-    from train.model.losses import mention_loss, pair_losses
-    from train.model.modeling_rajniti import RajnitiOutput
-
     b, n = inputs["word_mask"].shape
     width, types = model.config.max_span_width, len(model.config.mention_types)
     logits = torch.full((b, n, width, types), -9.0)
@@ -119,7 +152,7 @@ def test_loss_falls_when_the_gold_is_predicted(built, documents, schema) -> None
     status = torch.nn.functional.one_hot(labels["status"].clamp(min=0), 4) * 18.0
     identity = torch.where(labels["entity"][:, :, None] == labels["entity"][:, None], 9.0, -9.0)
     output = RajnitiOutput(
-        candidates=candidates, candidate_mask=candidates >= 0, relation_logits=relation,
+        mention_logits=logits, candidates=candidates, candidate_mask=candidates >= 0, relation_logits=relation,
         status_logits=status, identity_logits=identity,
     )  # fmt: skip
     gold = pair_losses(output, labels, 1.0)

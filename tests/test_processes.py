@@ -16,7 +16,9 @@ from safetensors.torch import load_file
 
 from tests.support import ROOT, script
 from tests.two_processes import stop
+from train.config import RunConfig
 from train.corpora import jsonl
+from train.processes import precision
 from train.tagger import Tagger
 
 CONFIGS = ROOT / "configs" / "accelerate"
@@ -167,4 +169,21 @@ def test_fsdp_without_gpus_is_refused(tiny_config: Path, tmp_path: Path) -> None
     done = script("train.py", tiny_config, f"output_dir={tmp_path / 'out'}", env=environment)
     assert done.returncode == 1
     assert "FSDP: expected GPUs" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("native", "chosen"), [(True, "bf16"), (False, "no")])
+def test_a_card_that_only_emulates_bf16_trains_in_fp32(
+    tiny_config: Path, monkeypatch: pytest.MonkeyPatch, native: bool, chosen: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: native or including_emulation)
+    assert precision(RunConfig.load(tiny_config)) == chosen
+
+
+def test_fp16_on_a_cpu_is_refused(tiny_config: Path, tmp_path: Path) -> None:
+    arguments = (tiny_config, "training.precision=fp16", f"output_dir={tmp_path / 'out'}")
+    done = script("train.py", *arguments, env={"CUDA_VISIBLE_DEVICES": "-1"})
+    assert done.returncode == 1
+    assert done.stderr == "error: training.precision: fp16 needs a GPU, and there is none: expected fp32, bf16 or null\n"
     assert not (tmp_path / "out").exists()

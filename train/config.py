@@ -224,6 +224,11 @@ class RunConfig(_Strict):
         return cls._checked(data, str(path))
 
     @classmethod
+    def saved(cls, path: str | Path) -> RunConfig:
+        """The config that a run saved, its paths as they stand there, from where the run was started."""
+        return cls._checked(read_yaml(Path(path)), str(path))
+
+    @classmethod
     def _checked(cls, data: dict[str, Any], source: str) -> RunConfig:
         try:
             return cls.model_validate(_tuples(data))
@@ -231,7 +236,7 @@ class RunConfig(_Strict):
             raise InputError(f"{source}: {_first(error)}") from None
 
     def save(self, path: str | Path) -> None:
-        """Write the resolved copy, every default included, as YAML that loads to this config again."""
+        """Write the resolved copy, every default included, as YAML that `saved` reads to this config again."""
         data = _lists(self.model_dump(by_alias=True))
         Path(path).write_text(yaml.safe_dump(data, allow_unicode=True, sort_keys=False), encoding="utf-8")
 

@@ -22,6 +22,12 @@ def feed(tensors: dict[str, Any], encoder_config: Any, device: torch.device) -> 
     return {name: _copied(value, device) for name, value in tensors.items()}
 
 
+def wait_for(device: torch.device) -> None:
+    """Until the device has done all that it was given; a CPU has when the call returns."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def _copied(value: Any, device: torch.device) -> Any:
     if value is None:
         return None

@@ -3,7 +3,7 @@
 One plan, drawn from the seed alone, says which windows make up each forward pass and which passes make up each
 optimiser step. Processes take turns at the passes of a step, each pass seeds its own dropout, and losses are divided by the
 words of the whole step. So two processes compute what one does with twice the accumulation, and a run that was killed and
-resumed ends with the same weights as one that was not.
+resumed ends with the same weights as one that was not (on GPUs, whose sums have no fixed order, but for rounding).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from transformers import PreTrainedTokenizerFast, get_scheduler
 from train.config import OptimizerConfig, RunConfig
 from train.errors import InputError
 from train.examples import Example, batch
-from train.feed import feed
+from train.feed import feed, wait_for
 from train.model.configuration_rajniti import RajnitiConfig
 from train.model.modeling_rajniti import RajnitiModel
 from train.model.windows import batches_by_tokens
@@ -162,18 +162,22 @@ class Trainer:
             disable=not self.accelerator.is_main_process,
         )
         for step in self.steps[self.progress.step :]:
+            if self._exhausted():
+                break
             started = time.perf_counter()
             losses = self._step(step)
             self.progress.step += 1
             self.progress.tokens += sum(self.examples[i].tokens for p in step.passes for i in p)
             self._log(losses, step, bar)
+            evaluation_due = self._due(step, self.config.evaluation.every_steps, self.config.evaluation.every_epochs)
+            state_due = self._due(step, self.config.checkpoints.every_steps, 1)
+            if evaluation_due or state_due:  # they would wait for the steps that are still to be done, outside of the clock
+                wait_for(self.accelerator.device)
             self.progress.seconds += time.perf_counter() - started
-            if self._due(step, self.config.evaluation.every_steps, self.config.evaluation.every_epochs):
+            if evaluation_due:
                 self._evaluate()
-            if self._due(step, self.config.checkpoints.every_steps, 1):
+            if state_due:
                 self._save()
-            if self._exhausted():
-                break
         bar.close()
         if not self.progress.evaluations or self.progress.evaluations[-1]["step"] != self.progress.step:
             self._evaluate()
@@ -280,6 +284,8 @@ class Trainer:
         weights = torch.load(self.folder / "best.pt", map_location="cpu", weights_only=True)
         self.whole.load_state_dict(weights)
         self.whole.to(self.accelerator.device).eval()
+        # accelerate's autocast lies in the model's own forward: what follows is to score the model as its users will have it.
+        self.accelerator.unwrap_model(self.whole, keep_fp32_wrapper=False)
 
 
 def best_value(scores: dict[str, float], metric: str) -> float:

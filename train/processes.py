@@ -30,10 +30,14 @@ LAYER = re.compile(r"\blayers?\.(\d+)\b")
 
 
 def precision(config: RunConfig) -> str:
-    """Mixed precision in accelerate's words; by device where the config leaves it open."""
+    """Mixed precision in accelerate's words; by device where the config leaves it open. Raises InputError for fp16 on a CPU."""
     chosen = config.training.precision
     if chosen is None:
-        chosen = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "fp32"
+        # Older cards emulate bf16, which is slower than fp32.
+        native = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+        chosen = "bf16" if native else "fp32"
+    if chosen == "fp16" and not torch.accelerator.is_available():  # accelerate would train in fp32 and say nothing
+        raise InputError("training.precision: fp16 needs a GPU, and there is none: expected fp32, bf16 or null")
     return "no" if chosen == "fp32" else chosen
 
 

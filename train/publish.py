@@ -82,7 +82,7 @@ def prepare(folder: Path, name: str) -> Release:
 
 
 def _check_sources(path: Path) -> None:
-    for i, source in enumerate(RunConfig.load(path).sources):
+    for i, source in enumerate(RunConfig.saved(path).sources):
         if "train" in source.splits and not source.release:
             raise InputError(f"{path}: sources.{i}: {source.path} is not for release, nor what is trained on it")
 

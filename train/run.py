@@ -42,6 +42,8 @@ from train.tagger import Tagger
 SCORES, RUN, CONFIG, CURVE, TRUST = "scores.json", "run.json", "run_config.yaml", "training_curve.png", "reliability.png"
 # What may differ between a run and its resumption.
 _FREE_ON_RESUME = {"resume", "output_dir", "trackers", "description"}
+# What else than mentions a metric is of; "combined" takes relations where there are some.
+_LAYER_OF = {"relation_strict_f1": "relations", "relation_status_f1": "relations", "conll_f1": "identities"}
 
 
 def train(config: RunConfig) -> None:
@@ -54,13 +56,13 @@ def train(config: RunConfig) -> None:
         parts = {split: load_split(config.sources, split, schema, accelerator.print, seed=config.seed) for split in SPLITS}
         torch.manual_seed(config.seed)
         model, tokenizer = build(config, schema)
-    _check_parts(parts)
+    _check_parts(parts, config.evaluation.metric)
     model.config.nestings = nestings(parts["train"])
     made, ledger = _examples(parts["train"], tokenizer, model.config, schema, config.windows.overlap_tokens)
     accelerator.print(f"train: {ledger}")
 
     def evaluate(model: RajnitiModel) -> dict[str, float]:
-        scores = quick_scores(Tagger(model, tokenizer, schema), parts["validation"][0], accelerator)
+        scores = quick_scores(Tagger(model, tokenizer, schema), validation_part(parts), accelerator)
         line = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
         accelerator.print(f"\nvalidation: {line}")
         return scores
@@ -85,7 +87,7 @@ def _claim(folder: Path, config: RunConfig, accelerator: Accelerator) -> None:
     if used and not config.resume:
         raise InputError(f"{folder}: holds a run already; resume=true continues it, output_dir=… begins another")
     if used and (folder / CONFIG).exists():
-        before, now = (c.model_dump(by_alias=True) for c in (RunConfig.load(folder / CONFIG), config))
+        before, now = (c.model_dump(by_alias=True) for c in (RunConfig.saved(folder / CONFIG), config))
         # How many processes share a step may change, and accumulation with them.
         before["training"]["accumulation"] = now["training"]["accumulation"]
         for key in now:
@@ -115,10 +117,20 @@ def _check_steps(folder: Path, config: RunConfig, accelerator: Accelerator) -> N
         raise InputError(f"{found[-1]}: written {with_} FSDP and cannot be resumed {without}")
 
 
-def _check_parts(parts: dict[str, list[Part]]) -> None:
+def _check_parts(parts: dict[str, list[Part]], metric: str) -> None:
     for split in ("validation", "test"):
         if not parts[split]:
             raise InputError(f"sources: no source has the split {split!r}")
+    layer, part = _LAYER_OF.get(metric, "mentions"), validation_part(parts)
+    if layer not in part.layers:
+        raise InputError(
+            f"evaluation.metric: {metric} needs {layer}, which the validation split of {part.source} does not annotate"
+        )
+
+
+def validation_part(parts: dict[str, list[Part]]) -> Part:
+    """What chooses the best weights, calibrates and sets thresholds: the first with relations, else the first."""
+    return next((p for p in parts["validation"] if "relations" in p.layers), parts["validation"][0])
 
 
 def nestings(parts: Sequence[Part]) -> list[list[str]]:
@@ -151,7 +163,7 @@ def _finish(
     progress: Progress,
     facts: dict[str, Any],
 ) -> None:
-    validation = next((p for p in parts["validation"] if "relations" in p.layers), parts["validation"][0])
+    validation = validation_part(parts)
     thresholds.fit(tagger, validation)
     save_checkpoint(folder, tagger)
     scores: dict[str, Any] = {"weights_sha256": weights_hash(folder), "test": {}, "dictionary": {}}

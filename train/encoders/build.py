@@ -18,6 +18,8 @@ from train.quiet import quietly
 from train.schema import Schema
 
 OFFLINE = "offline:e5-small"
+# Their first token's place comes after that of the padding, by its id: 512 of 514 are left.
+_PLACES_AFTER_PADDING = ("camembert", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod")
 _SMALL_FILES = ["*.json", "*.txt", "*.model"]
 
 
@@ -41,7 +43,7 @@ def build(config: RunConfig, schema: Schema) -> tuple[RajnitiModel, PreTrainedTo
             if not hasattr(encoder_config, name):
                 raise InputError(f"encoder.dropout: {config.encoder.name} has no {name} to set; leave it null")
             setattr(encoder_config, name, config.encoder.dropout)
-    positions = getattr(encoder_config, "max_position_embeddings", None)
+    positions = _positions(encoder_config)
     if positions is not None and config.windows.max_tokens > positions:
         raise InputError(f"windows.max_tokens: {config.windows.max_tokens} is more than the encoder's {positions} positions")
     model = RajnitiModel(_model_config(config, schema, encoder_config, source))
@@ -52,6 +54,14 @@ def build(config: RunConfig, schema: Schema) -> tuple[RajnitiModel, PreTrainedTo
     if config.encoder.gradient_checkpointing:
         model.encoder.gradient_checkpointing_enable()
     return model, tokenizer
+
+
+def _positions(encoder_config: Any) -> int | None:
+    """How many tokens an encoder has places for; None where nothing bounds them."""
+    positions = getattr(encoder_config, "max_position_embeddings", None)
+    if positions is not None and encoder_config.model_type in _PLACES_AFTER_PADDING:
+        positions -= encoder_config.pad_token_id + 1
+    return positions
 
 
 def fetch(encoder: EncoderConfig) -> tuple[Path, dict[str, Any]]:

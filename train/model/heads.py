@@ -40,8 +40,9 @@ class SpanScorer(nn.Module):
         last = ends.clamp(max=n - 1)
         total = inside[:, last + 1] - inside[:, :-1, None]
         mean = total / torch.arange(1, self.width + 1, device=words.device)[:, None]
-        state = self.start(words)[:, :, None] + self.end(words)[:, last] + mean.to(words.dtype)
-        state = F.gelu(state + self.width_embedding.weight)
+        state = self.start(words)[:, :, None] + self.end(words)[:, last]
+        # Autocast has linear layers alone in 16 bits; with one term in 32, the whole sum would be.
+        state = F.gelu(state + mean.to(state.dtype) + self.width_embedding.weight.to(state.dtype))
         return state, self.output(self.dropout(state))
 
 
@@ -123,7 +124,7 @@ class PairScorer(nn.Module):
         state = self.head(span)[:, :, None] + self.tail(span)[:, None]
         if "product" in self.parts:
             state = state + self.head_factor(span)[:, :, None] * self.tail_factor(span)[:, None]
-        state = state + self._position(start, end, sentence)
+        state = state + self._position(start, end, sentence).to(state.dtype)
         if "context" in self.parts:
             between, after = self._context(words, start, end, sentence_end)
             state = state + between + after

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .heads import pick
+
 
 def mention_loss(logits: Tensor, valid: Tensor, labels: dict[str, Tensor]) -> Tensor:
     """Binary cross-entropy summed over spans and the types that the source annotates. labels: spans, types [B, G]."""
@@ -22,9 +24,13 @@ def mention_loss(logits: Tensor, valid: Tensor, labels: dict[str, Tensor]) -> Te
 
 
 def pair_losses(output: Any, labels: dict[str, Tensor], positive: float) -> dict[str, Tensor]:
-    """Sums over pairs of candidates. labels: adjacency [B, G, G, R], status [B, G, G] (-100 for none), entity [B, G]."""
+    """Sums over pairs of candidates, of relations only where the source annotates the types.
+
+    labels: adjacency [B, G, G, R], status [B, G, G] (-100 for none), entity [B, G], and mention_loss's spans and type_mask.
+    """
     candidates, mask = output.candidates, output.candidate_mask
-    assert candidates is not None and mask is not None and output.relation_logits is not None
+    assert candidates is not None and mask is not None and output.mention_logits is not None
+    assert output.relation_logits is not None
     assert output.status_logits is not None and output.identity_logits is not None
     spans = labels["spans"]
     same = (candidates[:, :, None] == spans[:, None]) & mask[:, :, None] & (spans >= 0)[:, None]  # [B, K, G]
@@ -33,7 +39,11 @@ def pair_losses(output: Any, labels: dict[str, Tensor], positive: float) -> dict
     gold_pair = is_gold[:, :, None] & is_gold[:, None] & both
 
     target = _pick_pairs(labels["adjacency"].float(), which) * gold_pair[..., None]
-    weight = (both & labels["has_relations"][:, None, None])[..., None] * torch.where(target > 0, positive, 1.0)
+    # A span whose likeliest type the source leaves out stands in no relation there, whatever the text says of it.
+    likely = pick(output.mention_logits.flatten(1, 2), candidates).argmax(-1)
+    told = is_gold | labels["type_mask"].gather(1, likely)
+    told_pair = both & told[:, :, None] & told[:, None] & labels["has_relations"][:, None, None]
+    weight = told_pair[..., None] * torch.where(target > 0, positive, 1.0)
     relations = F.binary_cross_entropy_with_logits(output.relation_logits.float(), target, weight=weight, reduction="sum")
     status = _pick_pairs(labels["status"][..., None], which).squeeze(-1).masked_fill(~gold_pair, -100)
     statuses = F.cross_entropy(output.status_logits.float().flatten(0, 2), status.flatten(), reduction="sum")
