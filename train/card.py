@@ -184,7 +184,7 @@ def _types(per_type: Mapping[str, Mapping[str, float]]) -> list[dict[str, str]]:
 
 def _energy(facts: Mapping[str, Any]) -> str:
     if not facts.get("joules"):
-        return "not measured: this machine has no counter that may be read"
+        return "not measured: no counter of this machine tells it"
     return f"{facts['joules'] / 3.6e6:.3f} kWh by the machine's counters"
 
 
