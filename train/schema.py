@@ -11,6 +11,7 @@ import regex
 import yaml
 
 from train.errors import InputError
+from train.yamls import read_yaml
 
 _TOP_KEYS = {"name", "language", "mentions", "groups", "relations", "statuses", "card"}
 _COMMON_KEYS = {"definition", "example", "wikidata", "plover"}
@@ -96,14 +97,7 @@ class Schema:
     @classmethod
     def load(cls, path: str | Path) -> Schema:
         """Read a schema from YAML; raises InputError that names the file and the field."""
-        path = Path(path)
-        try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{path}: no such schema file: {error.strerror}") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: not valid UTF-8 YAML: {' '.join(str(error).split())}") from None
-        return cls.from_dict(data, source=str(path))
+        return cls.from_dict(read_yaml(path, "schema file"), source=str(path))
 
     @classmethod
     def from_dict(cls, data: Any, *, source: str = "schema") -> Schema:
