@@ -132,10 +132,10 @@ def to_archive(arguments: argparse.Namespace) -> None:
     )
     with bar(arguments, total) as progress:
         if arguments.engine:
-            from train.config import read_yaml
             from train.engine import fill
+            from train.yamls import read_yaml
 
-            slurm = read_yaml(Path(arguments.slurm)) if arguments.slurm else None
+            slurm = read_yaml(arguments.slurm, "file for --slurm") if arguments.slurm else None
             chosen = {"engine": arguments.engine, "workers": arguments.workers, "slurm": slurm}
             done = fill(arguments.input, checkpoint, folder, settings, **chosen, on_done=progress.update)
         else:

@@ -103,6 +103,14 @@ def test_commit_that_was_got_stands_in_the_card() -> None:
     assert "base_model: csebuetnlp/banglabert" in text
 
 
+@pytest.mark.parametrize("name", ["/home/somebody/models/muril", "models/muril", "models/muril/"])
+def test_an_encoder_from_a_folder_is_called_by_its_name_alone_and_is_no_model_of_the_hub(name: str) -> None:
+    text = _card(REFERENCE, encoder={"name": name, "revision": None, "license": "apache-2.0"})
+    assert ModelCard(text).data.base_model is None
+    assert "# rajniti: Bangla political news, on muril\n" in text and "| encoder | muril |" in text
+    assert "models/muril" not in text
+
+
 def test_a_placeholder_left_in_the_card_is_refused() -> None:
     with pytest.raises(InputError, match="'TODO' was left in it"):
         _card(REFERENCE, device="TODO")

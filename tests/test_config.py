@@ -51,6 +51,13 @@ def test_override_takes_dotted_keys_and_yaml_values(minimal: Path) -> None:
     assert config.resume is True
 
 
+@pytest.mark.parametrize("path", sorted(_FOLDER.glob("banglabert*.yaml")), ids=lambda p: p.stem)
+def test_an_encoder_of_the_hub_can_be_pinned_by_its_name(path: Path) -> None:
+    encoder = RunConfig.load(path).encoder
+    pinned = RunConfig.load(path, [f"encoder.name={encoder.name}@9ce791f"]).encoder
+    assert (encoder.revision, pinned.name, pinned.revision) == (None, encoder.name, "9ce791f")
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -94,6 +94,12 @@ def test_a_bad_line_of_a_source_is_named_by_file_and_line(tmp_path: Path, schema
         load_split([SourceConfig(path=str(tmp_path))], "train", schema)
 
 
+def test_what_the_schema_does_not_take_in_a_conll_source_is_named_by_file_and_sentence(tmp_path: Path, schema: Schema) -> None:
+    (tmp_path / "train.txt").write_text("ক O\n\nখ B-TEAM\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"/train\.txt: train\.txt:3: mentions\[0\]\.type: unknown type 'TEAM'"):
+        load_split([SourceConfig(path=str(tmp_path), format="conll", layers=("mentions",))], "train", schema)
+
+
 def test_brat_and_conll_folders_are_sources_too(tmp_path: Path, schema: Schema, documents) -> None:
     from train.corpora import brat, conll
 

@@ -192,12 +192,15 @@ def test_the_pages_yaml_loads_as_what_it_shows() -> None:
     for page in PAGES:
         for block in blocks(text_of(page), page, "yaml"):
             data = yaml.safe_load(block.body)
-            if "statuses" in data:
+            kinds.append("schema" if "statuses" in data else "slurm" if "partition" in data else "config")
+            if kinds[-1] == "schema":
                 Schema.from_dict(data, source=block.where)
+            elif kinds[-1] == "slurm":
+                assert isinstance(data["time"], str)
+                pytest.importorskip("datatrove.executor").SlurmPipelineExecutor([], tasks=1, **data)
             else:
                 RunConfig._checked({**whole, **data}, block.where)
-            kinds.append("schema" if "statuses" in data else "config")
-    assert set(kinds) == {"schema", "config"}
+    assert set(kinds) == {"schema", "slurm", "config"}
 
 
 def test_every_key_of_a_schema_is_on_its_page() -> None:

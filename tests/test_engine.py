@@ -191,6 +191,15 @@ def test_an_option_that_slurm_or_this_command_does_not_leave_open_is_named(optio
         engine.fill([str(tmp_path / "a.jsonl")], tmp_path, tmp_path / "tagged", SETTINGS, engine="slurm", slurm=slurm)
 
 
+def test_a_time_that_yaml_reads_as_a_number_is_refused_before_anything_is_read(trained: Path, tmp_path: Path) -> None:
+    jsonl.write(tmp_path / "a.jsonl", [Document("a", "ক")])
+    (tmp_path / "slurm.yaml").write_text("time: 20:00:00\npartition: cpu\n")
+    options = ("--archive", "tagged", "--engine", "slurm", "--slurm", "slurm.yaml")
+    done = script("predict.py", trained, "a.jsonl", *options, cwd=tmp_path)
+    assert done.returncode == 1 and not (tmp_path / "tagged").exists()
+    assert done.stderr.splitlines()[-1] == 'error: --slurm: time: expected it in quotes, as "20:00:00", got 72000'
+
+
 def test_an_installation_without_the_engine_says_what_brings_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datatrove", None)
     monkeypatch.delitem(sys.modules, "datatrove.executor", raising=False)

@@ -1,12 +1,14 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from train.config import LAYERS, RunConfig
 from train.corpora.load import Part
-from train.encoders.build import build
+from train.encoders.build import build, load_encoder
 from train.examples import batch, coverage, examples
 from train.model.configuration_rajniti import RajnitiConfig
 from train.model.decoding import Span, WindowScores, choose_spans, cluster, decode
@@ -22,6 +24,16 @@ def built(tiny_config, schema):
     torch.manual_seed(0)
     model, tokenizer = build(RunConfig.load(tiny_config), schema)
     return model.eval(), tokenizer
+
+
+@pytest.mark.parametrize("family", ["Albert", "BigBird", "Electra", "Ernie", "MPNet", "RemBert", "XLMRoberta"])
+def test_an_encoder_has_no_pooler_and_is_whole_in_a_checkpoint_of_masked_words(family: str, tmp_path: Path) -> None:
+    sizes = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    config = getattr(transformers, f"{family}Config")(**sizes, max_position_embeddings=40)
+    getattr(transformers, f"{family}ForMaskedLM")(config).save_pretrained(tmp_path)
+    encoder = load_encoder(tmp_path, config).train()
+    encoder(input_ids=torch.randint(5, 50, (2, 8))).last_hidden_state.sum().backward()
+    assert not [name for name, parameter in encoder.named_parameters() if parameter.grad is None]
 
 
 def test_range_maxima_equal_those_of_a_loop() -> None:

@@ -108,11 +108,33 @@ def test_what_is_saved_loads_equal(schema: Schema, tmp_path: Path) -> None:
         (small("card", {"texts": 3}), "card.texts: expected a text, got 3"),
         (small("card", {"examples": {"a": 3}}), "card.examples: expected a sentence by title, got 'a': 3"),
         (small("card", {"title": "t"}), "card: unknown key 'title'"),
+        ({**small(), 1: "d", "b": "d", None: "d"}, "schema: unknown key 1; expected one of"),
+        (small("relations.same", {"definition": "d", "signatures": []}), "relations.same: joins mentions of one thing in"),
+        (small("statuses.same", "d"), "statuses.same: joins mentions of one thing in Label Studio; choose another name"),
     ],
 )
 def test_a_bad_schema_is_refused_by_its_field(data: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         Schema.from_dict(data)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "name", "language", "mentions.PER.definition", "mentions.PER.example", "mentions.PER.wikidata",
+        "relations.visits.definition", "relations.visits.plover", "statuses.asserted", "card.texts",
+    ],
+)  # fmt: skip
+def test_what_yaml_reads_as_no_text_is_refused_where_one_belongs(path: str) -> None:
+    for value, got in (("", "None$"), ("no", "False; put it in quotes if it is one$"), ("2024", "2024; put it in quotes")):
+        data = {**copy.deepcopy(SMALL), "card": {}}
+        *parents, last = path.split(".")
+        at: Any = data
+        for key in parents:
+            at = at[key]
+        at[last] = yaml.safe_load(value)
+        with pytest.raises(InputError, match=rf"schema: {path}: expected a text, got {got}"):
+            Schema.from_dict(data)
 
 
 def test_a_bad_file_is_named_in_one_line(tmp_path: Path) -> None:

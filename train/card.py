@@ -37,7 +37,8 @@ def card(*, config: RunConfig, schema: Schema, scores: Mapping[str, Any], facts:
     encoder = facts["encoder"]
     encoder_licence = licences.of_encoder(encoder["name"], encoder.get("license"))
     licence = licences.of_tuned(encoder_licence)
-    title = f"{schema.card.texts}, on {encoder['name']}"
+    called = _called(encoder)
+    title = f"{schema.card.texts}, on {called}"
     tests = [_block(source, block, scores, facts) for source, block in scores["test"].items()]
     made = ModelCard.from_template(
         _metadata(title, licence, config, encoder, scores, schema),
@@ -48,7 +49,7 @@ def card(*, config: RunConfig, schema: Schema, scores: Mapping[str, Any], facts:
         schema=schema,
         tests=tests,
         resamples=config.evaluation.resamples,
-        encoder=encoder,
+        encoder={**encoder, "name": called},
         facts=facts,
         seed=config.seed,
         energy=_energy(facts),
@@ -68,6 +69,16 @@ def check_filled(text: str, source: str) -> None:
     """Raise InputError if a card's text still has a placeholder, or a value that was not there."""
     if found := _PLACEHOLDER.search(text):
         raise InputError(f"{source}: {found.group()!r} was left in it")
+
+
+def _on_hub(encoder: Mapping[str, Any]) -> bool:
+    """Only what was got from the Hub has a commit; a folder's name may be of two parts as well."""
+    return "commit" in encoder and "/" in encoder["name"]
+
+
+def _called(encoder: Mapping[str, Any]) -> str:
+    """The encoder's name for others to read, to whom the path to a folder says nothing, or too much."""
+    return encoder["name"] if encoder["name"] in _BASE_MODELS or _on_hub(encoder) else Path(encoder["name"]).resolve().name
 
 
 def _example(schema: Schema) -> str:
@@ -113,7 +124,7 @@ def _metadata(
         pipeline_tag="token-classification",
         # The Hub knows only what lies on it.
         datasets=[s.path.removeprefix("hub:") for s in config.sources if s.path.startswith("hub:")] or None,
-        base_model=_BASE_MODELS.get(encoder["name"], encoder["name"]),
+        base_model=_BASE_MODELS.get(encoder["name"]) or (encoder["name"] if _on_hub(encoder) else None),
         tags=[*schema.card.tags, "named-entity-recognition", "relation-extraction", "coreference"],
         widget=[{"text": text, "example_title": title} for title, text in schema.card.examples.items()] or None,
         model_name=title,
@@ -184,7 +195,7 @@ def _types(per_type: Mapping[str, Mapping[str, float]]) -> list[dict[str, str]]:
 
 def _energy(facts: Mapping[str, Any]) -> str:
     if not facts.get("joules"):
-        return "not measured: this machine has no counter that may be read"
+        return "not measured: no counter of this machine tells it"
     return f"{facts['joules'] / 3.6e6:.3f} kWh by the machine's counters"
 
 

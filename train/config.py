@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from train.errors import InputError
 from train.hub import split_revision
+from train.yamls import parse_yaml, read_yaml
 
 Layer = Literal["mentions", "identities", "relations"]
 # YAML 1.1 reads 3e-5 as a string, so floats, and floats alone, are taken from strings too.
@@ -241,19 +242,6 @@ class RunConfig(_Strict):
         Path(path).write_text(yaml.safe_dump(data, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping that a file holds; raises InputError where it is none."""
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such config file") from None
-    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
-        raise InputError(f"{path}: not valid UTF-8 YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(data, dict):
-        raise InputError(f"{path}: expected a mapping of keys, got {type(data).__name__}")
-    return data
-
-
 def _override(data: dict[str, Any], text: str) -> None:
     key, equals, value = text.partition("=")
     if not equals or not key:
@@ -263,8 +251,10 @@ def _override(data: dict[str, Any], text: str) -> None:
     for parent in parents:
         node = node[int(parent)] if isinstance(node, list) and _is_index(node, parent) else _child(node, parent, key)
     try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError:
+        parsed = parse_yaml(value, f"override {text!r}")
+    except InputError:
+        raise
+    except (yaml.YAMLError, ValueError):
         parsed = value
     if isinstance(node, list) and _is_index(node, last):
         node[int(last)] = parsed

@@ -92,6 +92,9 @@ def fill(
     executors = needed("datatrove.executor", "engine")
     if "-" in inputs:
         raise InputError("-: standard input can be read only once; expected files, which each worker opens itself")
+    # YAML reads 20:00:00 as 72,000 seconds, and Slurm a number as minutes.
+    if slurm and not isinstance(limit := slurm.get("time", ""), str):
+        raise InputError(f'--slurm: time: expected it in quotes, as "20:00:00", got {limit!r}')
     workers = workers or (threads() if engine == "local" else -1)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ import regex
 import yaml
 
 from train.errors import InputError
+from train.yamls import read_yaml
 
 _TOP_KEYS = {"name", "language", "mentions", "groups", "relations", "statuses", "card"}
 _COMMON_KEYS = {"definition", "example", "wikidata", "plover"}
@@ -20,6 +21,8 @@ _RELATION_KEYS = _COMMON_KEYS | {"symmetric", "signatures"}
 _CARD_KEYS = {"texts", "tags", "examples", "purpose"}
 # What every form of annotation can write: brat and the inline markup separate fields by white space and other signs.
 _NAME = regex.compile(r"[\p{L}\p{M}\p{N}_-]+")
+# What joins mentions of one thing in Label Studio, whose relations have the names of relations and statuses as well.
+SAME = "same"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +99,7 @@ class Schema:
     @classmethod
     def load(cls, path: str | Path) -> Schema:
         """Read a schema from YAML; raises InputError that names the file and the field."""
-        path = Path(path)
-        try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{path}: no such schema file: {error.strerror}") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: not valid UTF-8 YAML: {' '.join(str(error).split())}") from None
-        return cls.from_dict(data, source=str(path))
+        return cls.from_dict(read_yaml(path, "schema file"), source=str(path))
 
     @classmethod
     def from_dict(cls, data: Any, *, source: str = "schema") -> Schema:
@@ -121,12 +117,18 @@ class Schema:
             for name, entry in _named(top["relations"], f"{source}: relations").items()
         }
         _check_across(mentions, relations, source)
-        statuses = {name: str(text) for name, text in _named(top["statuses"], f"{source}: statuses").items()}
+        statuses = {
+            name: _text(text, f"{source}: statuses.{name}")
+            for name, text in _named(top["statuses"], f"{source}: statuses").items()
+        }
         if not statuses:
             raise InputError(f"{source}: statuses: expected at least one, the default first")
         if both := sorted(relations.keys() & statuses.keys()):
             raise InputError(f"{source}: statuses.{both[0]}: is the name of a relation too; expected another")
-        name, language = str(top["name"]), str(top.get("language", ""))
+        for layer, names in (("relations", relations.keys()), ("statuses", statuses.keys())):
+            if SAME in names:
+                raise InputError(f"{source}: {layer}.{SAME}: joins mentions of one thing in Label Studio; choose another name")
+        name, language = (_text(top.get(key, ""), f"{source}: {key}") for key in ("name", "language"))
         return cls(name, language, mentions, relations, statuses, _card(top.get("card", {}), f"{source}: card", name))
 
     def to_dict(self) -> dict[str, Any]:
@@ -186,7 +188,8 @@ def _mention_type(name: str, entry: Any, where: str) -> MentionType:
     entry = _mapping(entry, where, allowed=_MENTION_KEYS, required={"definition"})
     outside = _strings(entry.get("outside", []), f"{where}.outside", "words")
     across = _across(entry["across"], f"{where}.across") if "across" in entry else Across()
-    return MentionType(name, str(entry["definition"]), str(entry.get("example", "")), _codes(entry), outside, across)
+    definition, example = (_text(entry.get(key, ""), f"{where}.{key}") for key in ("definition", "example"))
+    return MentionType(name, definition, example, _codes(entry, where), outside, across)
 
 
 def _across(given: Any, where: str) -> Across:
@@ -214,15 +217,13 @@ def _check_across(mentions: Mapping[str, MentionType], relations: Mapping[str, R
 
 def _card(given: Any, where: str, name: str) -> CardTexts:
     entry = _mapping(given, where, allowed=_CARD_KEYS)
-    for key in ("texts", "purpose"):
-        if not isinstance(entry.get(key, ""), str):
-            raise InputError(f"{where}.{key}: expected a text, got {entry[key]!r}")
+    texts, purpose = (_text(entry.get(key, ""), f"{where}.{key}") for key in ("texts", "purpose"))
     examples = _mapping(entry.get("examples", {}), f"{where}.examples")
     for title, text in examples.items():
         if not (isinstance(title, str) and isinstance(text, str)):
             raise InputError(f"{where}.examples: expected a sentence by title, got {title!r}: {text!r}")
     tags = _strings(entry.get("tags", [name]), f"{where}.tags", "words")
-    return CardTexts(entry.get("texts", f"{name} texts"), tags, examples, entry.get("purpose", "").strip())
+    return CardTexts(texts or f"{name} texts", tags, examples, purpose.strip())
 
 
 def _strings(given: Any, where: str, what: str) -> tuple[str, ...]:
@@ -245,14 +246,8 @@ def _relation_type(
             raise InputError(f"{where}.signatures: expected [heads, tails], got {signature!r}")
         heads, tails = (_side(side, f"{where}.signatures", mentions, groups) for side in signature)
         pairs.update((head, tail) for head in heads for tail in tails)
-    return RelationType(
-        name,
-        str(entry["definition"]),
-        str(entry.get("example", "")),
-        frozenset(pairs),
-        symmetric,
-        _codes(entry),
-    )
+    definition, example = (_text(entry.get(key, ""), f"{where}.{key}") for key in ("definition", "example"))
+    return RelationType(name, definition, example, frozenset(pairs), symmetric, _codes(entry, where))
 
 
 def _side(given: Any, where: str, mentions: Mapping[str, MentionType], groups: Mapping[str, Any]) -> list[str]:
@@ -266,8 +261,8 @@ def _side(given: Any, where: str, mentions: Mapping[str, MentionType], groups: M
     return side
 
 
-def _codes(entry: Mapping[str, Any]) -> dict[str, str]:
-    return {key: str(entry[key]) for key in ("wikidata", "plover") if key in entry}
+def _codes(entry: Mapping[str, Any], where: str) -> dict[str, str]:
+    return {key: _text(entry[key], f"{where}.{key}") for key in ("wikidata", "plover") if key in entry}
 
 
 def _signatures(pairs: frozenset[tuple[str, str]], order: list[str]) -> list[list[list[str]]]:
@@ -277,6 +272,13 @@ def _signatures(pairs: frozenset[tuple[str, str]], order: list[str]) -> list[lis
         if tails:
             by_tails.setdefault(tails, []).append(head)
     return [[heads, list(tails)] for tails, heads in by_tails.items()]
+
+
+def _text(value: Any, where: str) -> str:
+    """YAML reads what is left empty as nothing, an unquoted no as false, and 2024 as a number."""
+    if not isinstance(value, str):
+        raise InputError(f"{where}: expected a text, got {value!r}{'' if value is None else '; put it in quotes if it is one'}")
+    return value
 
 
 def _named(value: Any, where: str) -> dict[str, Any]:
@@ -292,7 +294,7 @@ def _named(value: Any, where: str) -> dict[str, Any]:
 def _mapping(value: Any, where: str, *, allowed: set[str] | None = None, required: set[str] = frozenset()) -> dict:  # type: ignore[assignment]
     if not isinstance(value, dict):
         raise InputError(f"{where}: expected a mapping, got {type(value).__name__}")
-    if allowed is not None and (unknown := sorted(set(value) - allowed)):
+    if allowed is not None and (unknown := sorted(set(value) - allowed, key=str)):
         raise InputError(f"{where}: unknown key {unknown[0]!r}; expected one of {sorted(allowed)}")
     if missing := sorted(required - set(value)):
         raise InputError(f"{where}: missing key {missing[0]!r}")

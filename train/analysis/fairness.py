@@ -16,7 +16,6 @@ from random import Random
 from typing import Any
 
 import numpy as np
-import yaml
 
 from train.analysis.names import restored, swap
 from train.bootstrap import LEVEL
@@ -25,6 +24,7 @@ from train.errors import InputError
 from train.model.bangla import normalised, sentences
 from train.schema import Schema
 from train.scoring import relation_keys
+from train.yamls import read_yaml
 
 RESAMPLES = 1000
 LAYERS = ("mentions", "relations", "own")
@@ -48,13 +48,11 @@ class Names:
 
 def load_names(path: str | Path) -> dict[str, Names]:
     """Names by mention type, from YAML; raises InputError that names the file and what is wrong in it."""
+    data = read_yaml(path, "file of names")
     try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         found = {type_: Names(entry["groups"], bool(entry.get("short_forms"))) for type_, entry in data.items()}
         sizes = {type_: [len({*map(str.strip, group)}) for group in n.groups.values()] for type_, n in found.items()}
-    except OSError as error:
-        raise InputError(f"{path}: no such file of names: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise InputError(f"{path}: expected names by mention type and group: {' '.join(str(error).split())}") from None
     for type_, counts in sizes.items():
         if len(counts) < 2 or counts[0] < 2 or not all(counts):

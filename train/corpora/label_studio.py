@@ -24,9 +24,8 @@ from train.document import Document, Entity, Mention, Relation
 from train.errors import InputError
 from train.files import atomic_write, read_text
 from train.model.bangla import bare_name
-from train.schema import Schema
+from train.schema import SAME, Schema
 
-SAME = "same"
 _LAYERS = ("mentions", "entities", "relations")
 
 

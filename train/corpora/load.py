@@ -80,7 +80,10 @@ def _read(source: SourceConfig, split: str, schema: Schema, log: Any) -> list[Do
     for line in repairs:
         log(line)
     for document in documents:
-        document.check(schema)
+        try:
+            document.check(schema)
+        except InputError as error:
+            raise InputError(f"{files[0]}: {document.id}: {error}") from None
     return documents
 
 

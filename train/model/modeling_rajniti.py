@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoModel, PreTrainedModel
+from transformers import MODEL_MAPPING, AutoModel, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from .configuration_rajniti import RajnitiConfig
@@ -209,8 +210,10 @@ class RajnitiModel(RajnitiPreTrainedModel):
 
 
 def _no_pooler(config: Any) -> dict[str, Any]:
-    """BERT's pooler is not used here; encoders without one take no such argument."""
-    return {"add_pooling_layer": False} if config.model_type in {"bert", "roberta", "xlm-roberta", "camembert"} else {}
+    """The encoder's pooler is not used here: it would get no gradient, and pretraining checkpoints may lack it."""
+    found: Any = MODEL_MAPPING.get(type(config), ())
+    kinds = found if isinstance(found, tuple) else (found,)
+    return {"add_pooling_layer": False} if any("add_pooling_layer" in signature(kind).parameters for kind in kinds) else {}
 
 
 RajnitiModel.register_for_auto_class("AutoModel")
