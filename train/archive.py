@@ -26,7 +26,6 @@ from train.files import atomic_write, read_text
 from train.inputs import ARCHIVE, QUARANTINE, Record, files
 from train.onnx.model import FILES as GRAPHS
 
-FORMATS = ("jsonl", "parquet")
 _LOCK = ".lock"
 
 
