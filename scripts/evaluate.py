@@ -37,6 +37,8 @@ def main() -> None:
         check_folder(Path(arguments.report))
     tagger = Tagger.load(arguments.checkpoint, backend=arguments.backend)
     documents = jsonl.read(arguments.data, tagger.schema)
+    if not documents:
+        raise InputError(f"{arguments.data}: no documents in it; expected annotated ones")
     from train.config import LAYERS
     from train.corpora.load import Part
     from train.evaluation import full_scores

@@ -13,8 +13,11 @@ import pytest
 import torch
 
 from tests.support import ROOT, script
+from train import report
 from train.cli import run
 from train.corpora import jsonl
+from train.errors import InputError
+from train.export import export
 from train.tagger import Tagger
 
 ARTICLE = "চীনের পররাষ্ট্রমন্ত্রী ওয়াং ই মঙ্গলবার ঢাকায় পৌঁছেছেন। তিনি বৈঠক করবেন।\n"
@@ -173,9 +176,8 @@ def test_evaluate_agrees_with_the_runs_own_scores(trained: Path, corpus_folder: 
     (own,) = json.loads((trained / "scores.json").read_text())["test"].values()
     assert found["mentions"] == own["mentions"]
     assert found["relations"] == own["relations"]
-    assert {p.name for p in (tmp_path / "report").iterdir()} >= {
-        "scores.json", "predictions.jsonl", "predicted.html", "errors.md", "errors.html",
-    }  # fmt: skip
+    assert {p.name for p in (tmp_path / "report").iterdir()} == report.FILES
+    report.check_folder(tmp_path / "report")
     against = json.loads((tmp_path / "s.json").read_text())["against"]["scores"]
     assert all((row["difference"], row["p"]) == (0, 1) for row in against.values())
     assert "mention strict F1" in done.stdout
@@ -309,3 +311,12 @@ def test_a_report_replaces_an_earlier_one_and_nothing_else(trained: Path, corpus
     assert done.returncode == 1
     assert "holds something else than an earlier report" in done.stderr
     assert (tmp_path / "notes" / "mine.txt").read_text() == "mine"
+    with pytest.raises(InputError, match="holds something else than an earlier report"):
+        report.check_folder(trained)
+
+
+def test_a_file_without_documents_has_no_scores(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_text("\n")
+    done = script("evaluate.py", trained, "empty.jsonl", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: empty.jsonl: no documents in it; expected annotated ones\n"
