@@ -22,16 +22,16 @@ from train.cli import run  # noqa: E402
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", help="a folder that train.py or export.py wrote")
+    parser.add_argument("checkpoint", help="a folder that train.py or export.py wrote, or OWNER/NAME[@REVISION] on the Hub")
     parser.add_argument("name", metavar="OWNER/NAME", help="the repository")
     parser.add_argument("--public", action="store_true", help="for all to see, once everything is there")
     parser.add_argument("--message", help="of the commit and the tag (default: the tag and the weights' hash)")
     parser.add_argument("--tag", help="default: v1, or the next number")
-    parser.add_argument("--dry-run", action="store_true", help="list what would go, without going online")
+    parser.add_argument("--dry-run", action="store_true", help="list what would go, and send nothing")
     arguments = parser.parse_args()
     from train.publish import prepare, publish
 
-    release = prepare(Path(arguments.folder), arguments.name)
+    release = prepare(arguments.checkpoint, arguments.name)
     if arguments.dry_run:
         for name, size in release.sizes().items():
             print(f"{size:>13,}  {name}")

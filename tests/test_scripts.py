@@ -205,6 +205,27 @@ def test_export_copies_the_model_alone_and_refuses_strangers(trained: Path, tmp_
     assert (tmp_path / "mine" / "thesis.tex").exists()
 
 
+def test_export_replaces_an_earlier_export_and_no_run(trained: Path, tmp_path: Path) -> None:
+    names = export(trained, tmp_path / "hub")
+    assert export(trained, tmp_path / "hub") == names
+    (tmp_path / "link").symlink_to(trained)
+    for target in (trained, tmp_path / "link"):
+        with pytest.raises(InputError, match="is the checkpoint itself; expected another folder"):
+            export(trained, target)
+    run = tmp_path / "run"
+    shutil.copytree(tmp_path / "hub", run)
+    (run / "predictions").mkdir()
+    with pytest.raises(InputError, match="run: holds predictions; expected a new or empty folder, or an earlier export"):
+        export(trained, run)
+    code = tmp_path / "code"
+    code.mkdir()
+    for name in ("bot.py", "config.json", "README.md"):
+        (code / name).write_text("{}")
+    with pytest.raises(InputError, match="code: holds other files"):
+        export(trained, code)
+    assert (run / "predictions").is_dir() and (code / "bot.py").exists()
+
+
 def test_partial_sources_train_and_are_scored_where_they_speak(tiny_config: Path, corpus_folder: Path, tmp_path: Path) -> None:
     sources = (
         f"sources=[{{path: {corpus_folder}}}, {{path: {corpus_folder}/../corpus0, layers: [mentions], types: [PER, GPE]}}]"

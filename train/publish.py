@@ -53,8 +53,8 @@ class Published:
     private: bool
 
 
-def prepare(folder: Path, name: str) -> Release:
-    """The release of a finished run's or an exported folder as owner/name; nothing goes over the network.
+def prepare(checkpoint: str | Path, name: str) -> Release:
+    """The release of a finished run's or an exported folder as owner/name; nothing is sent, and no folder needs the network.
 
     Raises InputError if the folder is no whole checkpoint, if its card has placeholders, if its scores or card are of other
     weights, if its licence is none that its encoder's allows, or if it was trained on a source that is not for release.
@@ -63,8 +63,7 @@ def prepare(folder: Path, name: str) -> Release:
         raise InputError(f"{name}: expected owner/name")
     with hub.failures(name):
         validate_repo_id(name)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such checkpoint folder")
+    folder = hub.resolve(checkpoint, RELEASED)
     for needed in ("README.md", "model.safetensors", "scores.json", "run.json", "run_config.yaml"):
         if not (folder / needed).exists():
             raise InputError(f"{folder}: {needed} is missing; expected a finished run's folder or an export of one")
@@ -77,7 +76,8 @@ def prepare(folder: Path, name: str) -> Release:
     _check_licence(text, folder)
     Tagger.load(folder, device="cpu")
     files: dict[str, Path | bytes] = {file.name: file for file in released(folder)}
-    files["README.md"] = text.replace(_HERE, f'"{name}"').encode()
+    here = _HERE if Path(checkpoint).is_dir() else f'"{hub.parse(str(checkpoint))[0]}"'
+    files["README.md"] = text.replace(here, f'"{name}"').encode()
     return Release(name, files, weights)
 
 
