@@ -5,8 +5,8 @@
     python scripts/predict.py OWNER/rajniti-quickstart@v1 article.txt
 
 A new repository is private unless --public says otherwise. The token is that of HF_TOKEN or of `hf auth login`. A folder is
-refused whose card has placeholders, whose scores or card are of other weights, whose licence its encoder's does not allow, or
-that was trained on a source with `release: false`.
+refused whose card has placeholders, whose scores, card or ONNX graphs are of other weights, whose licence its encoder's does
+not allow, or that was trained on a source with `release: false`.
 """
 
 import argparse

@@ -15,12 +15,13 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
 from train import hub, licences
-from train.backends import weights_hash
+from train.backends import check_graphs, weights_hash
 from train.card import check_filled
 from train.config import RunConfig
 from train.errors import InputError
 from train.export import RELEASED, released
 from train.files import read_text
+from train.onnx.model import FILES as GRAPHS
 from train.tagger import Tagger
 
 # How the card names its own folder in the examples; on the Hub its id stands there.
@@ -56,8 +57,9 @@ class Published:
 def prepare(checkpoint: str | Path, name: str) -> Release:
     """The release of a finished run's or an exported folder as owner/name; nothing is sent, and no folder needs the network.
 
-    Raises InputError if the folder is no whole checkpoint, if its card has placeholders, if its scores or card are of other
-    weights, if its licence is none that its encoder's allows, or if it was trained on a source that is not for release.
+    `checkpoint` may be a release on the Hub too, owner/name[@revision]. Raises InputError if it is no whole checkpoint, if its
+    card has placeholders, if its scores, card or ONNX graphs are of other weights, if its licence is none that its encoder's
+    allows, or if it was trained on a source that is not for release.
     """
     if "/" not in name:
         raise InputError(f"{name}: expected owner/name")
@@ -73,6 +75,8 @@ def prepare(checkpoint: str | Path, name: str) -> Release:
         raise InputError(f"{folder / 'scores.json'}: weights_sha256: expected {weights}, the checkpoint's, got {scored!r}")
     text = read_text(folder / "README.md")
     _check_card(text, folder / "README.md", weights)
+    if any((folder / name).exists() for name in GRAPHS):
+        check_graphs(folder)
     _check_licence(text, folder)
     Tagger.load(folder, device="cpu")
     files: dict[str, Path | bytes] = {file.name: file for file in released(folder)}
