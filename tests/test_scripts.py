@@ -111,8 +111,11 @@ def test_every_input_and_output_form_gives_the_same_mentions(trained: Path, tmp_
     a, b = jsonl.read(tmp_path / "o.jsonl", None)
     assert (a.id, a.text, b.text) == (str(folder / "a.txt"), ARTICLE, ARTICLE)
     assert a.mentions == b.mentions
-    piped = script("predict.py", trained, "-", "--format", "jsonl", input=ARTICLE)
-    assert json.loads(piped.stdout)["mentions"] == jsonl.to_dict(a)["mentions"]
+    for given in (["-"], ["/dev/stdin", "--out", "/dev/stdout"]):
+        piped = script("predict.py", trained, *given, "--format", "jsonl", input=ARTICLE)
+        assert piped.returncode == 0, piped.stderr
+        assert json.loads(piped.stdout)["text"] == ARTICLE
+        assert json.loads(piped.stdout)["mentions"] == jsonl.to_dict(a)["mentions"]
     lines = script("predict.py", trained, "-", "--format", "jsonl", input=json.dumps({"id": "x", "text": ARTICLE}))
     assert json.loads(lines.stdout)["id"] == "x"
     page = script("predict.py", trained, folder / "a.txt", "--format", "html")
