@@ -27,7 +27,7 @@ def main() -> None:
     )
     parser.add_argument("--against", metavar="CHECKPOINT", help="another checkpoint to compare with on the same documents")
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples of the intervals (default 1000)")
-    parser.add_argument("--backend", choices=("torch", "onnx"), default="torch", help="onnx scores its ONNX graphs")
+    parser.add_argument("--backend", choices=("torch", "onnx"), default="torch", help="onnx scores their ONNX graphs")
     arguments = parser.parse_args()
     from train.corpora import jsonl
     from train.report import check_folder, summary, write_report
@@ -37,12 +37,14 @@ def main() -> None:
         check_folder(Path(arguments.report))
     tagger = Tagger.load(arguments.checkpoint, backend=arguments.backend)
     documents = jsonl.read(arguments.data, tagger.schema)
+    if not documents:
+        raise InputError(f"{arguments.data}: no documents in it; expected annotated ones")
     from train.config import LAYERS
     from train.corpora.load import Part
     from train.evaluation import full_scores
     from train.files import atomic_write
 
-    other = Tagger.load(arguments.against) if arguments.against else None
+    other = Tagger.load(arguments.against, backend=arguments.backend) if arguments.against else None
     if other and (difference := tagger.schema.difference(other.schema)):
         raise InputError(f"{arguments.against}: another schema: {difference}")
     part = Part(str(arguments.data), "test", documents, LAYERS)

@@ -17,7 +17,7 @@ from train.cli import run  # noqa: E402
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", help="a folder that train.py wrote")
+    parser.add_argument("checkpoint", help="a folder that train.py wrote, or OWNER/NAME[@REVISION] on the Hub")
     parser.add_argument("folder", help="the new folder")
     parser.add_argument(
         "--onnx",
@@ -29,7 +29,7 @@ def main() -> None:
     arguments = parser.parse_args()
     from train.export import export
 
-    names = export(Path(arguments.checkpoint), Path(arguments.folder), onnx=arguments.onnx)
+    names = export(arguments.checkpoint, Path(arguments.folder), onnx=arguments.onnx)
     print(f"{arguments.folder}: {', '.join(names)}")
 
 

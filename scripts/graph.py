@@ -51,9 +51,13 @@ def main() -> None:
         raise InputError("--out: only a timeline goes to standard output; expected a file or a folder")
     check_out(out, timeline=bool(arguments.timeline))
     from train.graph.build import build
-    from train.inputs import read_articles
+    from train.inputs import check_apart, read_articles
     from train.schema import Schema
 
+    if arguments.merges:
+        check_apart(Path(arguments.merges), arguments.input, "file")
+    if arguments.out and not Path(out).suffix and out != "-":
+        check_apart(Path(out), arguments.input, "folder")
     schema = Schema.load(arguments.schema)
     undo = read_merges(arguments.undo) if arguments.undo else frozenset()
     documents = read_articles(arguments.input)

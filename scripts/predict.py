@@ -101,12 +101,13 @@ def parsed() -> argparse.Namespace:
 
 
 def to_file(arguments: argparse.Namespace) -> None:
-    from train.inputs import iterate_articles
+    from train.inputs import check_apart, iterate_articles, rereadable
     from train.outputs import chosen_format, write_documents
 
     format_ = chosen_format(arguments.out, arguments.format)
-    # Standard input can be read only once.
-    total = None if "-" in arguments.input else sum(1 for _ in iterate_articles(arguments.input))
+    if arguments.out != "-":
+        check_apart(Path(arguments.out), arguments.input, "file")
+    total = sum(1 for _ in iterate_articles(arguments.input)) if rereadable(arguments.input) else None
     tagger = loaded(arguments)
     with bar(arguments, total) as progress:
         articles = iterate_articles(arguments.input)

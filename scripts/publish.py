@@ -5,8 +5,8 @@
     python scripts/predict.py OWNER/rajniti-quickstart@v1 article.txt
 
 A new repository is private unless --public says otherwise. The token is that of HF_TOKEN or of `hf auth login`. A folder is
-refused whose card has placeholders, whose scores or card are of other weights, whose licence its encoder's does not allow, or
-that was trained on a source with `release: false`.
+refused whose card has placeholders, whose scores, card or ONNX graphs are of other weights, whose licence its encoder's does
+not allow, or that was trained on a source with `release: false`.
 """
 
 import argparse
@@ -22,16 +22,16 @@ from train.cli import run  # noqa: E402
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", help="a folder that train.py or export.py wrote")
+    parser.add_argument("checkpoint", help="a folder that train.py or export.py wrote, or OWNER/NAME[@REVISION] on the Hub")
     parser.add_argument("name", metavar="OWNER/NAME", help="the repository")
     parser.add_argument("--public", action="store_true", help="for all to see, once everything is there")
     parser.add_argument("--message", help="of the commit and the tag (default: the tag and the weights' hash)")
     parser.add_argument("--tag", help="default: v1, or the next number")
-    parser.add_argument("--dry-run", action="store_true", help="list what would go, without going online")
+    parser.add_argument("--dry-run", action="store_true", help="list what would go, and send nothing")
     arguments = parser.parse_args()
     from train.publish import prepare, publish
 
-    release = prepare(Path(arguments.folder), arguments.name)
+    release = prepare(arguments.checkpoint, arguments.name)
     if arguments.dry_run:
         for name, size in release.sizes().items():
             print(f"{size:>13,}  {name}")

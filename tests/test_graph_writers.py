@@ -75,8 +75,8 @@ def test_tables_meet_in_their_ids(schema: Schema, graph: Graph, tmp_path: Path) 
     assert {row["edge"] for row in tables["statements"]} == {row["edge"] for row in tables["edges"]}
     assert next(row for row in tables["edges"] if row["type"] == "holds_post")["wikidata"] == "P39"
     write_graph(graph, schema, str(tmp_path / "tables"))
-    (tmp_path / "tables" / "mine.txt").write_text("x")
-    with pytest.raises(InputError, match=r"holds mine\.txt; expected a new folder"):
+    (tmp_path / "tables" / "mine.parquet").write_text("x")
+    with pytest.raises(InputError, match=r"holds mine\.parquet; expected a new folder, .* nothing but nodes\.parquet, edges"):
         write_graph(graph, schema, str(tmp_path / "tables"))
 
 
@@ -219,11 +219,13 @@ def test_the_script_prints_a_timeline(tagged: Path) -> None:
         ),
         (["--out", "g.html", "--min-score", "2"], "error: --min-score: expected 0 to 1, got 2.0"),
         (["--out", "g.html", "--undo", "none.jsonl"], "error: none.jsonl: cannot be read"),
+        (["--out", "tagged/tables"], "error: tagged/tables: is read as input too; expected a folder apart from"),
+        (["--merges", "tagged/x.jsonl"], "error: tagged/x.jsonl: is read as input too; expected a file apart from"),
         (["--out", "-"], "error: --out: only a timeline goes to standard output"),
     ],
 )
 def test_bad_input_ends_in_one_line(tagged: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
-    done = script("graph.py", tagged, *arguments, cwd=tmp_path)
+    done = script("graph.py", tagged.parent, *arguments, cwd=tmp_path)
     assert done.returncode == 1 and done.stderr.startswith(message) and done.stderr.count("\n") == 1
 
 

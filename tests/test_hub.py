@@ -13,6 +13,8 @@ from train import hub
 from train.config import EncoderConfig, RunConfig
 from train.encoders.build import fetch
 from train.errors import InputError
+from train.export import export
+from train.publish import prepare
 from train.tagger import Tagger
 
 NAME = "owner/rajniti"
@@ -43,6 +45,17 @@ def test_a_revision_gives_that_release_and_only_what_is_needed(published: Hub, t
     assert folder.name == commit
     assert {p.name for p in folder.iterdir()} == {"model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"}
     assert all((folder / p.name).read_bytes() == (trained / p.name).read_bytes() for p in folder.iterdir())
+
+
+def test_a_release_is_exported_whole_and_may_be_published_under_another_name(site: Hub, trained: Path, tmp_path: Path) -> None:
+    first = prepare(trained, NAME)
+    given = {name: file if isinstance(file, bytes) else file.read_bytes() for name, file in first.files.items()}
+    site.add(NAME, given)
+    assert export(NAME, tmp_path / "out") == sorted(given)
+    assert _files(tmp_path / "out") == given
+    again = prepare(NAME, "other/rajniti")
+    assert again.files.keys() == first.files.keys()
+    assert again.files["README.md"] == prepare(trained, "other/rajniti").files["README.md"]
 
 
 def test_a_name_without_revision_is_main(published: Hub) -> None:

@@ -239,6 +239,24 @@ def test_atomic_write_keeps_the_mode_and_follows_links(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "g").stat().st_mode) == 0o666 & ~umask
     with atomic_write("/dev/null") as device:
         device.write("gone")
+    reader, writer = os.pipe()
+    with atomic_write(f"/dev/fd/{writer}") as pipe:
+        pipe.write("on its way")
+    assert os.read(reader, 99) == b"on its way"
+    os.close(reader)
+    os.close(writer)
+    with open(path, "r+b", buffering=0) as log:
+        log.write(b"n")
+        with atomic_write(f"/dev/fd/{log.fileno()}") as rest:
+            rest.write("ext")
+        log.write(b"!")
+    assert path.read_bytes() == b"next!"
+    os.mkfifo(tmp_path / "fifo")
+    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    with atomic_write(tmp_path / "fifo") as pipe:
+        pipe.write("on its way")
+    assert os.read(reader, 99) == b"on its way"
+    os.close(reader)
 
 
 def test_atomic_write_refuses_what_it_cannot_write(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from train.model.windows import encode_text
 from train.onnx import export
 from train.onnx.export import export_onnx
 from train.onnx.model import FILES, PlainTokenizer
-from train.tagger import Tagger
+from train.tagger import Backend, Tagger
 
 WITHOUT_TORCH = """
 import json, sys
@@ -172,6 +173,48 @@ def test_graphs_of_other_weights_are_refused_and_a_new_checkpoint_removes_them(
     assert not [name for name in FILES if (folder / name).exists()]
     with pytest.raises(InputError, match=r"no ONNX graphs in it: reader\.onnx is missing"):
         Tagger.load(folder, backend="onnx")
+
+
+def _cut(name: str, size: int) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:size]) and None
+
+
+@pytest.mark.parametrize(
+    ("backend", "spoil", "said"),
+    [
+        ("torch", _cut("model.safetensors", 5000), "a broken checkpoint: model.safetensors cannot be read: "),
+        ("torch", _cut("config.json", 1), "a broken checkpoint: config.json cannot be read: "),
+        ("torch", _cut("tokenizer.json", 1), "a broken checkpoint: its tokenizer cannot be read: "),
+        (
+            "torch",
+            lambda f: (f / "tokenizer_config.json").unlink(),
+            "no checkpoint of rajniti: tokenizer_config.json is missing",
+        ),
+        ("onnx", _cut("config.json", 1), "a broken checkpoint: config.json cannot be read: "),
+        ("onnx", _cut("tokenizer.json", 1), "a broken checkpoint: its tokenizer cannot be read: "),
+        ("onnx", _cut("onnx.json", 0), "a broken checkpoint: onnx.json cannot be read: "),
+        ("onnx", lambda f: (f / "onnx.json").write_text("{}") and None, "onnx.json cannot be read: KeyError: 'weights'"),
+    ],
+)
+def test_a_broken_checkpoint_is_one_line_with_its_folder(
+    graphs: dict[str, Path], tmp_path: Path, backend: Backend, spoil: Callable[[Path], None], said: str
+) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(graphs["fp32"], folder)
+    spoil(folder)
+    with pytest.raises(InputError) as error:
+        Tagger.load(folder, backend=backend)
+    assert str(error.value).startswith(f"{folder}: ") and said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_evaluate_scores_the_graphs_of_both_checkpoints(
+    graphs: dict[str, Path], eager_folder: Path, corpus_folder: Path
+) -> None:
+    data = corpus_folder / "test.jsonl"
+    done = script("evaluate.py", graphs["fp32"], data, "--backend", "onnx", "--against", eager_folder)
+    assert done.returncode == 1
+    assert f"{eager_folder}: no ONNX graphs in it" in done.stderr
 
 
 def test_export_and_predict_take_the_graphs_by_themselves(trained: Path, tmp_path: Path) -> None:

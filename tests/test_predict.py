@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from train.document import Document
 from train.errors import InputError
 from train.graph.build import build
 from train.graph.output import write_graph
-from train.inputs import count, iterate_articles, read_articles
+from train.inputs import check_apart, count, iterate_articles, read_articles, rereadable
 from train.outputs import chosen_format, write_documents
 from train.schema import Schema
 from train.tagger import Tagger
@@ -229,6 +230,48 @@ def test_bad_input_is_named(inputs: list[str], message: str, tmp_path: Path, mon
     pq.write_table(pa.table({"id": ["a", "b"], "text": ["x", None]}), tmp_path / "null.parquet")
     with pytest.raises(InputError, match=message):
         read_articles(inputs)
+
+
+def test_a_folder_gives_files_whatever_the_case_of_their_ending_and_those_of_linked_folders(tmp_path: Path) -> None:
+    folder, other = tmp_path / "news", tmp_path / "other"
+    folder.mkdir()
+    other.mkdir()
+    (folder / "b.TXT").write_text("b")
+    (folder / "c.Jsonl.GZ").write_bytes(gzip.compress(b'{"id": "c", "text": "c"}'))
+    (other / "d.txt").write_text("d")
+    (folder / "linked").symlink_to(other)
+    (other / "back").symlink_to(folder)
+    assert [d.text for d in read_articles([str(folder)])] == ["b", "c", "d"]
+    assert [d.text for d in read_articles([str(folder / "b.TXT")])] == ["b"]
+    assert count([str(folder)]) == 3
+
+
+def test_an_output_that_is_an_input_or_in_an_input_folder_is_refused(tmp_path: Path) -> None:
+    line = '{"id": 1, "text": "x"}\n'
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_text(line)
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "in" / "a.jsonl")
+    for given, out, apart in (
+        ("in/a.jsonl", "./in/../in/a.jsonl", "in/a.jsonl"),
+        ("in/*.jsonl", "link.jsonl", "in/*.jsonl"),
+        ("in", "in/b.jsonl", "in"),
+    ):
+        done = script("predict.py", tmp_path / "no_checkpoint", given, "--out", out, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (
+            1, f"error: {Path(out)}: is read as input too; expected a file apart from {apart}\n"
+        )  # fmt: skip
+    assert (tmp_path / "in" / "a.jsonl").read_text() == line
+    check_apart(tmp_path / "b.jsonl", [str(tmp_path / "in")], "file")
+    check_apart(Path("/dev/null"), ["/dev/null"], "file")
+
+
+def test_a_pipe_is_not_read_to_be_counted(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"x")
+    os.close(writer)
+    assert count([f"/dev/fd/{reader}"]) is None and not rereadable([f"/dev/fd/{reader}"])
+    assert [d.text for d in read_articles([f"/dev/fd/{reader}"])] == ["x"]
+    os.close(reader)
 
 
 def test_a_stream_of_articles_is_read_as_it_is_asked_for(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tests.hub_server import READER, WRITER, Commit, Failure, Hub, Repository
 from tests.support import online, script
 from train.errors import InputError
 from train.licences import may_become
+from train.onnx.model import FILES as GRAPHS
 from train.publish import Release, prepare, publish
 
 NAME = "owner/rajniti"
@@ -209,6 +210,11 @@ def _weights(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(data)
 
 
+def _graphs(folder: Path) -> None:
+    for name in GRAPHS:
+        (folder / name).write_text(json.dumps({"weights": "0" * 64}))
+
+
 LICENCE = ("license: cc-by-nc-sa-4.0", "license: apache-2.0")
 
 
@@ -217,6 +223,8 @@ LICENCE = ("license: cc-by-nc-sa-4.0", "license: apache-2.0")
     [
         (_edit("README.md", lambda t: t + "[More Information Needed]\n"), "README.md: '[More Information Needed]' was left"),
         (_edit("README.md", lambda t: t + "Contact: TODO\n"), "README.md: 'TODO' was left in it"),
+        (_graphs, "its ONNX graphs are of other weights; export.py --onnx writes them anew"),
+        (lambda folder: (folder / "reader.onnx").touch(), "no ONNX graphs in it: pairs.onnx is missing"),
         (_weights, "scores.json: weights_sha256: expected "),
         (_edit("scores.json", lambda t: "{}"), "the checkpoint's, got None"),
         (_edit("scores.json", lambda t: t[:-5]), "scores.json:"),

@@ -13,8 +13,11 @@ import pytest
 import torch
 
 from tests.support import ROOT, script
+from train import report
 from train.cli import run
 from train.corpora import jsonl
+from train.errors import InputError
+from train.export import export
 from train.tagger import Tagger
 
 ARTICLE = "চীনের পররাষ্ট্রমন্ত্রী ওয়াং ই মঙ্গলবার ঢাকায় পৌঁছেছেন। তিনি বৈঠক করবেন।\n"
@@ -108,8 +111,11 @@ def test_every_input_and_output_form_gives_the_same_mentions(trained: Path, tmp_
     a, b = jsonl.read(tmp_path / "o.jsonl", None)
     assert (a.id, a.text, b.text) == (str(folder / "a.txt"), ARTICLE, ARTICLE)
     assert a.mentions == b.mentions
-    piped = script("predict.py", trained, "-", "--format", "jsonl", input=ARTICLE)
-    assert json.loads(piped.stdout)["mentions"] == jsonl.to_dict(a)["mentions"]
+    for given in (["-"], ["/dev/stdin", "--out", "/dev/stdout"]):
+        piped = script("predict.py", trained, *given, "--format", "jsonl", input=ARTICLE)
+        assert piped.returncode == 0, piped.stderr
+        assert json.loads(piped.stdout)["text"] == ARTICLE
+        assert json.loads(piped.stdout)["mentions"] == jsonl.to_dict(a)["mentions"]
     lines = script("predict.py", trained, "-", "--format", "jsonl", input=json.dumps({"id": "x", "text": ARTICLE}))
     assert json.loads(lines.stdout)["id"] == "x"
     page = script("predict.py", trained, folder / "a.txt", "--format", "html")
@@ -173,9 +179,8 @@ def test_evaluate_agrees_with_the_runs_own_scores(trained: Path, corpus_folder: 
     (own,) = json.loads((trained / "scores.json").read_text())["test"].values()
     assert found["mentions"] == own["mentions"]
     assert found["relations"] == own["relations"]
-    assert {p.name for p in (tmp_path / "report").iterdir()} >= {
-        "scores.json", "predictions.jsonl", "predicted.html", "errors.md", "errors.html",
-    }  # fmt: skip
+    assert {p.name for p in (tmp_path / "report").iterdir()} == report.FILES
+    report.check_folder(tmp_path / "report")
     against = json.loads((tmp_path / "s.json").read_text())["against"]["scores"]
     assert all((row["difference"], row["p"]) == (0, 1) for row in against.values())
     assert "mention strict F1" in done.stdout
@@ -201,6 +206,27 @@ def test_export_copies_the_model_alone_and_refuses_strangers(trained: Path, tmp_
     refused = script("export.py", trained, tmp_path / "mine")
     assert refused.returncode == 1
     assert (tmp_path / "mine" / "thesis.tex").exists()
+
+
+def test_export_replaces_an_earlier_export_and_no_run(trained: Path, tmp_path: Path) -> None:
+    names = export(trained, tmp_path / "hub")
+    assert export(trained, tmp_path / "hub") == names
+    (tmp_path / "link").symlink_to(trained)
+    for target in (trained, tmp_path / "link"):
+        with pytest.raises(InputError, match="is the checkpoint itself; expected another folder"):
+            export(trained, target)
+    run = tmp_path / "run"
+    shutil.copytree(tmp_path / "hub", run)
+    (run / "predictions").mkdir()
+    with pytest.raises(InputError, match="run: holds predictions; expected a new or empty folder, or an earlier export"):
+        export(trained, run)
+    code = tmp_path / "code"
+    code.mkdir()
+    for name in ("bot.py", "config.json", "README.md"):
+        (code / name).write_text("{}")
+    with pytest.raises(InputError, match="code: holds other files"):
+        export(trained, code)
+    assert (run / "predictions").is_dir() and (code / "bot.py").exists()
 
 
 def test_partial_sources_train_and_are_scored_where_they_speak(tiny_config: Path, corpus_folder: Path, tmp_path: Path) -> None:
@@ -309,3 +335,12 @@ def test_a_report_replaces_an_earlier_one_and_nothing_else(trained: Path, corpus
     assert done.returncode == 1
     assert "holds something else than an earlier report" in done.stderr
     assert (tmp_path / "notes" / "mine.txt").read_text() == "mine"
+    with pytest.raises(InputError, match="holds something else than an earlier report"):
+        report.check_folder(trained)
+
+
+def test_a_file_without_documents_has_no_scores(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_text("\n")
+    done = script("evaluate.py", trained, "empty.jsonl", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: empty.jsonl: no documents in it; expected annotated ones\n"

@@ -23,10 +23,9 @@ from train.document import Document
 from train.errors import InputError
 from train.extras import needed
 from train.files import atomic_write, read_text
-from train.inputs import ARCHIVE, QUARANTINE, Record, files
+from train.inputs import ARCHIVE, QUARANTINE, Record, check_apart
 from train.onnx.model import FILES as GRAPHS
 
-FORMATS = ("jsonl", "parquet")
 _LOCK = ".lock"
 
 
@@ -82,10 +81,7 @@ def check_folder(folder: Path, inputs: Sequence[str]) -> None:
     """Raise InputError for a folder that holds anything but an archive, or that the inputs would be read from."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; expected a folder for the parts of an archive")
-    here = folder.resolve()
-    within = [given for given in inputs if Path(given).is_dir() and here.is_relative_to(Path(given).resolve())]
-    if within or any(Path(file).resolve().is_relative_to(here) for file in files(inputs)):
-        raise InputError(f"{folder}: is read as input too; expected a folder apart from {', '.join(within or inputs)}")
+    check_apart(folder, inputs, "folder")
     others = [p.name for p in folder.iterdir() if p.name != _LOCK] if folder.is_dir() else []
     if others and ARCHIVE not in others:
         raise InputError(f"{folder}: holds {min(others)}; expected a new folder, or one that an earlier run began")

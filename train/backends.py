@@ -6,6 +6,8 @@ import hashlib
 import importlib.util
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +19,7 @@ Loaded = tuple[Any, Any, Schema]  # model, tokenizer, schema
 
 
 def load_torch(folder: Path, device: str | None, precision: Literal["fp32", "bf16"] = "fp32") -> Loaded:
-    """Raises InputError where the folder's weights, configuration or tokenizer are not those of a checkpoint."""
+    """Raises InputError where the folder's weights, configuration or tokenizer are broken, or not those of a checkpoint."""
     import torch
     from transformers import PreTrainedTokenizerFast
 
@@ -28,27 +30,39 @@ def load_torch(folder: Path, device: str | None, precision: Literal["fp32", "bf1
     if not (folder / "model.safetensors").exists():
         raise InputError(f"{folder}: no checkpoint of rajniti: model.safetensors is missing")
     with quietly():
-        config = RajnitiConfig.from_pretrained(folder)
-        schema = _schema(folder, config.model_type, config.schema)
-        loaded: Any = RajnitiModel.from_pretrained(folder, config=config, output_loading_info=True)
+        with _reading(folder, "config.json"):
+            config = RajnitiConfig.from_pretrained(folder)
+            schema = _schema(folder, config.model_type, config.schema)
+        with _reading(folder, "model.safetensors"):
+            loaded: Any = RajnitiModel.from_pretrained(folder, config=config, output_loading_info=True)
         model, report = loaded
         if report["missing_keys"] or report["mismatched_keys"]:
             raise InputError(f"{folder}: the weights do not fit the configuration: another version, or a broken download")
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        with _reading(folder, "its tokenizer"):
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
     return model.eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu"), dtype), tokenizer, schema
 
 
 def load_onnx(folder: Path) -> Loaded:
-    """Raises InputError where graphs or onnxruntime are missing, or the graphs are of other weights than lie beside them."""
+    """Raises InputError where graphs or onnxruntime are missing, anything is broken, or `check_graphs` does."""
+    check_graphs(folder)
+    with _reading(folder, "config.json"):
+        model = OnnxModel(folder)
+        schema = _schema(folder, "rajniti", model.config.schema)
+    with _reading(folder, "its tokenizer"):
+        return model, PlainTokenizer.load(folder), schema
+
+
+def check_graphs(folder: Path) -> None:
+    """Raise InputError unless the ONNX graphs are all there, and of the weights that lie beside them, if any do."""
     for name in FILES:
         if not (folder / name).exists():
             raise InputError(f"{folder}: no ONNX graphs in it: {name} is missing; export.py --onnx writes them")
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    if (folder / "model.safetensors").exists() and weights_hash(folder) != manifest.get("weights"):
+    with _reading(folder, MANIFEST):
+        of = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["weights"]
+    if (folder / "model.safetensors").exists() and weights_hash(folder) != of:
         raise InputError(f"{folder}: its ONNX graphs are of other weights; export.py --onnx writes them anew")
-    model = OnnxModel(folder)
-    return model, PlainTokenizer.load(folder), _schema(folder, "rajniti", model.config.schema)
 
 
 def prefers_onnx(folder: Path) -> bool:
@@ -61,6 +75,18 @@ def weights_hash(folder: Path) -> str:
     """SHA-256 of the weights, which ties scores to the checkpoint that they are of."""
     with open(folder / "model.safetensors", "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _reading(folder: Path, what: str) -> Iterator[None]:
+    """Turn whatever a broken file of a checkpoint makes its reader raise into an InputError of one line."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # those of tokenizers have no class of their own
+        told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise InputError(f"{folder}: a broken checkpoint: {what} cannot be read: {told}") from None
 
 
 def _schema(folder: Path, model_type: str, schema: dict[str, Any]) -> Schema:

@@ -27,7 +27,7 @@ from train.archive import Settings, State, begun, check_settings, checkpoint_dig
 from train.errors import InputError
 from train.extras import needed
 from train.files import atomic_write, read_text
-from train.inputs import ARCHIVE, Record, count, files, placed_records, records_between
+from train.inputs import ARCHIVE, Record, count, files, placed_records, records_between, rereadable
 from train.onnx.model import threads
 from train.tagger import Tagger
 
@@ -90,8 +90,9 @@ def fill(
     SlurmPipelineExecutor. Raises InputError as `tag_archive` does, where a worker was killed, and where Slurm takes no job.
     """
     executors = needed("datatrove.executor", "engine")
-    if "-" in inputs:
-        raise InputError("-: standard input can be read only once; expected files, which each worker opens itself")
+    if not rereadable(inputs):
+        once = "standard input can be read only once, as can a pipe"
+        raise InputError(f"{', '.join(inputs)}: {once}; expected files, which each worker opens itself")
     # YAML reads 20:00:00 as 72,000 seconds, and Slurm a number as minutes.
     if slurm and not isinstance(limit := slurm.get("time", ""), str):
         raise InputError(f'--slurm: time: expected it in quotes, as "20:00:00", got {limit!r}')

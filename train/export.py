@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from copy import deepcopy
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -48,22 +49,21 @@ def save_checkpoint(folder: Path, tagger: Tagger) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def export(checkpoint: Path, target: Path, *, onnx: Literal["int8", "fp32"] | None = None) -> list[str]:
-    """Copy what belongs on the Hub into a new or empty folder, checked by loading it; returns the names.
+def export(checkpoint: str | Path, target: Path, *, onnx: Literal["int8", "fp32"] | None = None) -> list[str]:
+    """Copy what belongs on the Hub into a new or empty folder, or over an earlier export, checked by loading it.
 
-    With `onnx`, ONNX graphs of such a precision are made there. Raises InputError if the checkpoint does not load, lacks its
-    card, or the target holds something else.
+    `checkpoint` is a folder, or owner/name[@revision] on the Hub. With `onnx`, ONNX graphs of such a precision are made in the
+    target. Returns the names there. Raises InputError if the checkpoint does not load, lacks its card, or the target is the
+    checkpoint or holds something else.
     """
-    if not checkpoint.is_dir():
-        raise InputError(f"{checkpoint}: no such checkpoint folder")
+    source = hub.resolve(checkpoint, RELEASED)
+    _check_target(target, source)
     from train.tagger import Tagger
 
-    tagger = Tagger.load(checkpoint, device="cpu")
-    if not (checkpoint / "README.md").exists():
+    tagger = Tagger.load(source, device="cpu")
+    if not (source / "README.md").exists():
         raise InputError(f"{checkpoint}: no model card (README.md) in it; expected a finished run's folder")
-    if target.is_dir() and any(target.iterdir()) and not (target / "config.json").exists():
-        raise InputError(f"{target}: holds other files; expected a new or empty folder, or an earlier export")
-    files = released(checkpoint)
+    files = released(source)
     with atomic_folder(target) as temporary:
         for file in files:
             shutil.copy2(file, temporary / file.name)
@@ -72,6 +72,18 @@ def export(checkpoint: Path, target: Path, *, onnx: Literal["int8", "fp32"] | No
 
             export_onnx(tagger.model, tagger.tokenizer, temporary, weights=weights_hash(temporary), precision=onnx)
         return sorted(file.name for file in temporary.iterdir())
+
+
+def _check_target(target: Path, source: Path) -> None:
+    """An existing folder is replaced as a whole, so that one with anything else in it than an export is refused."""
+    if target.resolve() == source.resolve():
+        raise InputError(f"{target}: is the checkpoint itself; expected another folder")
+    others = sorted(target.iterdir()) if target.is_dir() else []
+    for other in others:
+        if other.is_dir() or not any(fnmatch(other.name, pattern) for pattern in RELEASED):
+            raise InputError(f"{target}: holds {other.name}; expected a new or empty folder, or an earlier export")
+    if others and not (target / "model.safetensors").exists():
+        raise InputError(f"{target}: holds other files; expected a new or empty folder, or an earlier export")
 
 
 def released(folder: Path) -> list[Path]:

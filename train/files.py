@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -38,20 +39,22 @@ def atomic_write(path: str | Path, *, binary: bool = False) -> AbstractContextMa
     """A file (UTF-8 text with `\\n` line ends, or bytes) that takes the place of `path` when the block ends well.
 
     Missing folders are made. When the block raises, `path` is as it was before and no temporary file stays. A path that
-    is no regular file, such as a pipe or /dev/null, is written directly. Raises InputError if `path` cannot be written.
+    is no regular file, such as a pipe or /dev/null, is written directly, and so is what /dev/stdout or /dev/fd/3 stands for.
+    Raises InputError if `path` cannot be written.
     """
     return _atomic_write(path, binary)
 
 
 @contextmanager
 def _atomic_write(path: str | Path, binary: bool) -> Iterator[IO[Any]]:
-    target = Path(os.path.realpath(path))  # a symbolic link goes on pointing at its file
-    if target.is_dir():
+    if os.path.isdir(path):
         raise InputError(f"{path}: is a folder; expected the path of a file")
-    if target.exists() and not target.is_file():
-        with _opened(target, path, binary) as file:
+    descriptor = _descriptor(path)
+    if descriptor is not None or (os.path.exists(path) and not os.path.isfile(path)):
+        with _opened(Path(path) if descriptor is None else descriptor, path, binary) as file:
             yield file
         return
+    target = Path(os.path.realpath(path))  # a symbolic link goes on pointing at its file
     temporary = _beside(target, path)
     try:
         with _opened(temporary, path, binary) as file:
@@ -109,11 +112,19 @@ def _beside(target: Path, named: str | Path) -> Path:
     return target.parent / f".{target.name[:50]}.{secrets.token_hex(6)}.part"
 
 
+def _descriptor(path: str | Path) -> int | None:
+    """Which of the process's open files a path stands for. To open that anew would empty it where it is a regular file."""
+    name = {"/dev/stdout": "/dev/fd/1", "/dev/stderr": "/dev/fd/2"}.get(str(path), str(path))
+    found = re.fullmatch(r"(?:/dev|/proc/self)/fd/([0-9]+)", name)
+    return int(found[1]) if found else None
+
+
 @contextmanager
-def _opened(path: Path, named: str | Path, binary: bool) -> Iterator[IO[Any]]:
+def _opened(path: Path | int, named: str | Path, binary: bool) -> Iterator[IO[Any]]:
     with _named_errors(named):
+        of = os.dup(path) if isinstance(path, int) else path
         # Not through tempfile, whose mode 0600 would make the result unreadable to others.
-        file: IO[Any] = open(path, "wb") if binary else open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115
+        file: IO[Any] = open(of, "wb") if binary else open(of, "w", encoding="utf-8", newline="\n")  # noqa: SIM115
     with file:
         yield file
 

@@ -44,10 +44,10 @@ def split_revision(data: Any, key: str) -> Any:
     return {**data, key: name, "revision": revision}
 
 
-def resolve(checkpoint: str | Path) -> Path:
+def resolve(checkpoint: str | Path, patterns: Sequence[str] = CHECKPOINT) -> Path:
     """A checkpoint's folder as it is, or the cached folder of owner/name or owner/name@revision, fetched where it is not whole.
 
-    Raises InputError if it is neither, or is not to be had.
+    `patterns` are of the names of files that are fetched. Raises InputError if it is neither, or is not to be had.
     """
     folder, text = Path(checkpoint), str(checkpoint)
     if folder.is_dir():
@@ -56,7 +56,7 @@ def resolve(checkpoint: str | Path) -> Path:
     if folder.exists() or not _ID.fullmatch(name):
         raise InputError(f"{text}: no such checkpoint folder; expected one, or owner/name or owner/name@revision on the Hub")
     with failures(f"{text}: no such checkpoint folder, and not to be had from the Hub"):
-        return download(name, revision, CHECKPOINT)
+        return download(name, revision, patterns)
 
 
 def download(name: str, revision: str | None, patterns: Sequence[str]) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import gzip
 import hashlib
+import os
 import re
 import sys
 import zlib
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, cast
 
 from train.corpora import jsonl
 from train.document import Document
@@ -59,8 +60,8 @@ def iterate_articles(inputs: Sequence[str]) -> Iterator[Document]:
     """The documents of all inputs, in order; raises InputError at the first record that is none, and where there are none.
 
     .txt is one article, whose id is its path; .jsonl and .parquet hold one a line or row, and keep fields of their own;
-    all but .parquet may be gzipped. A folder gives such files by name, sub-folders too; a pattern gives the files that it
-    fits, by name; "-" is standard input. Ids may not come twice.
+    all but .parquet may be gzipped. A folder gives such files by name, sub-folders and linked ones too; a pattern gives the
+    files that it fits, by name; "-" is standard input. Ids may not come twice.
     """
     for record in records(inputs):
         if record.document is None:
@@ -93,8 +94,26 @@ def records_between(names: Sequence[str], skip: int, count: int) -> Iterator[Rec
 
 
 def count(inputs: Sequence[str]) -> int | None:
-    """How many records there are, found without parsing them; None with standard input, which can be read only once."""
-    return None if "-" in inputs else sum(_count(file) for file in files(inputs))
+    """How many records there are, found without parsing them; None where something can be read only once."""
+    return sum(_count(file) for file in files(inputs)) if rereadable(inputs) else None
+
+
+def rereadable(inputs: Sequence[str]) -> bool:
+    """Whether all inputs can be read more than once, as standard input and pipes cannot."""
+    return all(file != "-" and Path(file).is_file() for file in files(inputs))
+
+
+def check_apart(path: Path, inputs: Sequence[str], what: Literal["file", "folder"]) -> None:
+    """Raise InputError for an output that is an input, holds one, or would be read as one the next time."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        return  # a terminal may be both
+    here = path.resolve()
+    would_be_read = what == "folder" or _kind(path)
+    within = [
+        given for given in inputs if would_be_read and Path(given).is_dir() and here.is_relative_to(Path(given).resolve())
+    ]
+    if within or any(Path(file).resolve().is_relative_to(here) for file in files(inputs) if file != "-"):
+        raise InputError(f"{path}: is read as input too; expected a {what} apart from {', '.join(within or inputs)}")
 
 
 def files(inputs: Sequence[str]) -> list[str]:
@@ -109,7 +128,7 @@ def _files(given: str) -> list[str]:
     if given == "-":
         return ["-"]
     if path.is_dir():
-        return sorted(str(p) for p in path.rglob("*") if _kind(p) and p.is_file() and not _set_aside(p))
+        return sorted(str(p) for p in _below(path) if _kind(p) and p.is_file() and not _set_aside(p))
     if not path.exists() and glob.has_magic(given):
         # Folders are left out, since `**` gives both a folder and what is in it.
         found = sorted(p for p in glob.glob(given, recursive=True) if not Path(p).is_dir())
@@ -123,12 +142,29 @@ def _files(given: str) -> list[str]:
     return [str(path)]
 
 
+def _below(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """What is in a folder and its sub-folders, linked ones too unless they lead back up to one of those `above`."""
+    here = os.path.realpath(folder)
+    if here in above:
+        return
+    try:
+        entries = list(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read: {error.strerror or error}") from None
+    for path in entries:
+        if path.is_dir():
+            yield from _below(path, above | {here})
+        else:
+            yield path
+
+
 def _set_aside(path: Path) -> bool:
     return path.name == QUARANTINE and path.with_name(ARCHIVE).exists()
 
 
 def _kind(path: Path) -> str | None:
-    """The ending of a known kind, without .gz."""
+    """The ending of a known kind, in small letters and without .gz."""
+    path = Path(path.name.lower())
     kinds = (".txt", ".jsonl") if path.suffix == ".gz" else (".txt", ".jsonl", ".parquet")
     suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
     return suffix if suffix in kinds else None
@@ -162,7 +198,7 @@ def _count(file: str) -> int:
 def _opened(file: str) -> Iterator[BinaryIO]:
     """Raises InputError if the file cannot be read, now or when its reader comes to a broken place."""
     try:
-        with cast(BinaryIO, gzip.open(file)) if file.endswith(".gz") else open(file, "rb") as stream:
+        with cast(BinaryIO, gzip.open(file)) if file.lower().endswith(".gz") else open(file, "rb") as stream:
             yield stream
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error

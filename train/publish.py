@@ -15,12 +15,13 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
 from train import hub, licences
-from train.backends import weights_hash
+from train.backends import check_graphs, weights_hash
 from train.card import check_filled
 from train.config import RunConfig
 from train.errors import InputError
 from train.export import RELEASED, released
 from train.files import read_text
+from train.onnx.model import FILES as GRAPHS
 from train.tagger import Tagger
 
 # How the card names its own folder in the examples; on the Hub its id stands there.
@@ -53,18 +54,18 @@ class Published:
     private: bool
 
 
-def prepare(folder: Path, name: str) -> Release:
-    """The release of a finished run's or an exported folder as owner/name; nothing goes over the network.
+def prepare(checkpoint: str | Path, name: str) -> Release:
+    """The release of a finished run's or an exported folder as owner/name; nothing is sent, and no folder needs the network.
 
-    Raises InputError if the folder is no whole checkpoint, if its card has placeholders, if its scores or card are of other
-    weights, if its licence is none that its encoder's allows, or if it was trained on a source that is not for release.
+    `checkpoint` may be a release on the Hub too, owner/name[@revision]. Raises InputError if it is no whole checkpoint, if its
+    card has placeholders, if its scores, card or ONNX graphs are of other weights, if its licence is none that its encoder's
+    allows, or if it was trained on a source that is not for release.
     """
     if "/" not in name:
         raise InputError(f"{name}: expected owner/name")
     with hub.failures(name):
         validate_repo_id(name)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such checkpoint folder")
+    folder = hub.resolve(checkpoint, RELEASED)
     for needed in ("README.md", "model.safetensors", "scores.json", "run.json", "run_config.yaml"):
         if not (folder / needed).exists():
             raise InputError(f"{folder}: {needed} is missing; expected a finished run's folder or an export of one")
@@ -74,10 +75,13 @@ def prepare(folder: Path, name: str) -> Release:
         raise InputError(f"{folder / 'scores.json'}: weights_sha256: expected {weights}, the checkpoint's, got {scored!r}")
     text = read_text(folder / "README.md")
     _check_card(text, folder / "README.md", weights)
+    if any((folder / name).exists() for name in GRAPHS):
+        check_graphs(folder)
     _check_licence(text, folder)
     Tagger.load(folder, device="cpu")
     files: dict[str, Path | bytes] = {file.name: file for file in released(folder)}
-    files["README.md"] = text.replace(_HERE, f'"{name}"').encode()
+    here = _HERE if Path(checkpoint).is_dir() else f'"{hub.parse(str(checkpoint))[0]}"'
+    files["README.md"] = text.replace(here, f'"{name}"').encode()
     return Release(name, files, weights)
 
 

@@ -37,6 +37,13 @@ INTERVALS = {
 }
 
 
+# What a report's folder holds.
+FILES = {
+    "scores.json", "scores.txt", "predictions.jsonl", "reliability.png", "gold.html", "predicted.html", "errors.md",
+    "errors.html",
+}  # fmt: skip
+
+
 def summary(scores: Mapping[str, Any]) -> str:
     """Headline scores with their 95 % intervals, and the recall ceiling, as lines of text."""
     lines = [
@@ -80,8 +87,9 @@ def write_report(
 
 
 def check_folder(folder: Path) -> None:
-    """Raise InputError where a report would replace something else than an earlier one."""
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "scores.json").exists():
+    """Raise InputError where a report would replace something else than an earlier one, such as a run with its scores."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if names and not {"scores.json"} <= names <= FILES:
         raise InputError(f"{folder}: holds something else than an earlier report; expected a new or empty folder")
 
 

@@ -47,10 +47,10 @@ class Tagger:
         The weights go onto a GPU where there is one. `backend` "onnx" takes the checkpoint's ONNX graphs, which run on a CPU
         and load neither torch nor transformers; "auto" takes them where they are there to be used, and there is no GPU.
         `precision` is torch's; bf16 pays on GPUs and slows down CPUs without such units.
-        Raises InputError if there is no such checkpoint.
+        Raises InputError if there is no such checkpoint, or it is broken.
         """
         folder = resolve(checkpoint)
-        for name in ("config.json", "tokenizer.json"):
+        for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
             if not (folder / name).exists():
                 raise InputError(f"{checkpoint}: no checkpoint of rajniti: {name} is missing")
         from train import backends

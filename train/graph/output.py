@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def write_graph(graph: Graph, schema: Schema, out: str) -> None:
     suffix = Path(out).suffix.lower()
     if not suffix:
         tables = needed("train.graph.tables", "graph")
-        _check_folder(Path(out))
+        _check_folder(Path(out), tables.FILES)
         with atomic_folder(out) as folder:
             tables.write_tables(graph, schema, folder)
         return
@@ -39,11 +39,11 @@ def write_graph(graph: Graph, schema: Schema, out: str) -> None:
         file.write(content(graph, schema, suffix))
 
 
-def _check_folder(path: Path) -> None:
-    """An existing folder is replaced as a whole, so that one with anything else in it is refused."""
+def _check_folder(path: Path, own: Collection[str]) -> None:
+    """An existing folder is replaced as a whole, so that one with anything else in it than a graph's tables is refused."""
     for other in path.iterdir() if path.is_dir() else ():
-        if other.suffix != ".parquet":
-            raise InputError(f"{path}: holds {other.name}; expected a new folder, or one with nothing but Parquet tables")
+        if other.name not in own:
+            raise InputError(f"{path}: holds {other.name}; expected a new folder, or one with nothing but {', '.join(own)}")
 
 
 def content(graph: Graph, schema: Schema, suffix: str) -> bytes:

@@ -32,6 +32,7 @@ _COLUMNS = {
         "evidence": pa.string(),
     },
 }  # fmt: skip
+FILES = tuple(f"{name}.parquet" for name in _COLUMNS)
 
 
 def write_tables(graph: Graph, schema: Schema, folder: Path) -> None:
