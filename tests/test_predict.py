@@ -262,6 +262,7 @@ def test_an_output_that_is_an_input_or_in_an_input_folder_is_refused(tmp_path: P
         )  # fmt: skip
     assert (tmp_path / "in" / "a.jsonl").read_text() == line
     check_apart(tmp_path / "b.jsonl", [str(tmp_path / "in")], "file")
+    check_apart(tmp_path / "in" / "b.html", [str(tmp_path / "in")], "file")  # which no input is read from
     check_apart(Path("/dev/null"), ["/dev/null"], "file")
 
 
