@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from tests.support import ROOT, script
@@ -26,6 +28,14 @@ from train.model.modeling_rajniti import RajnitiModel
 from train.processes import precision
 from train.run import train
 from train.schema import Schema
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    """accelerate keeps the precision of the process's first run for all that follow."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def _config(tiny_config: Path, *overrides: str) -> RunConfig:
