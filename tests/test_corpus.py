@@ -10,7 +10,8 @@ import pytest
 
 from train.config import SourceConfig
 from train.corpora import jsonl
-from train.corpora.load import BUNDLED, SPLITS, from_dataset, load_split
+from train.corpora.load import BUNDLED, from_dataset, load_split
+from train.corpora.splits import SPLITS
 from train.corpora.statistics import goals
 from train.corpora.validation import validate
 from train.document import Document
@@ -106,6 +107,9 @@ def test_brat_and_conll_folders_are_sources_too(tmp_path: Path, schema: Schema, 
     brat.write(tmp_path / "brat" / "train", documents[:2], schema)
     part = load_split([SourceConfig(path=str(tmp_path / "brat"), format="brat")], "train", schema)[0]
     assert [d.mentions for d in part.documents] == [d.mentions for d in documents[:2]]
+    brat.write(tmp_path / "brat" / "dev", documents[2:3], schema)
+    part = load_split([SourceConfig(path=str(tmp_path / "brat"), format="brat")], "validation", schema)[0]
+    assert [d.text for d in part.documents] == [documents[2].text]
     (tmp_path / "conll").mkdir()
     conll.write(tmp_path / "conll" / "train.txt", documents[:2])
     source = SourceConfig(path=str(tmp_path / "conll"), format="conll", layers=("mentions",))

@@ -131,6 +131,8 @@ def test_two_files_of_one_split_are_refused(tmp_path: Path, schema: Schema) -> N
         jsonl.write(tmp_path / f"{name}.jsonl", [Document(name, "ক")])
     with pytest.raises(InputError, match=r"val\.jsonl: dev\.jsonl beside it is of validation too"):
         formats.read_parts(tmp_path, schema)
+    with pytest.raises(InputError, match=r"val\.jsonl: dev\.jsonl beside it is of validation too"):
+        load_split([SourceConfig(path=str(tmp_path))], "validation", schema)
 
 
 def test_mentions_that_nobody_joined_in_brat_are_things_of_their_own(tmp_path: Path) -> None:

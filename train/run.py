@@ -24,7 +24,8 @@ from train.backends import weights_hash
 from train.card import write_card
 from train.config import RunConfig
 from train.corpora import jsonl
-from train.corpora.load import SPLITS, Part, load_split
+from train.corpora.load import Part, load_split
+from train.corpora.splits import SPLITS
 from train.curve import draw, draw_reliability
 from train.encoders.build import build
 from train.energy import joules

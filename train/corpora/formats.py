@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
-from train.corpora import brat, inline, jsonl, label_studio
+from train.corpora import brat, inline, jsonl, label_studio, splits
 from train.document import Document, Entity
 from train.errors import InputError
 from train.files import atomic_write, read_text
@@ -16,7 +16,6 @@ from train.schema import Schema
 
 FORMS = """.jsonl: JSON Lines; .txt: inline markup; .json: Label Studio; a folder with .ann files: brat;
 a folder with train, validation (or dev or val) and test (.jsonl or brat folders): a corpus in splits"""
-_SPLIT_NAMES = {"train": "train", "validation": "validation", "dev": "validation", "val": "validation", "test": "test"}
 
 
 def read_parts(path: str | Path, schema: Schema) -> dict[str, list[Document]]:
@@ -27,22 +26,15 @@ def read_parts(path: str | Path, schema: Schema) -> dict[str, list[Document]]:
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
-    if splits := split_paths(path):
-        return {split: _read(p, schema) for split, p in splits.items()}
+    if parts := split_paths(path):
+        return {split: _read(part, schema) for split, part in parts.items()}
     return {str(path): _read(path, schema)}
 
 
 def split_paths(path: str | Path) -> dict[str, Path]:
     """Where the splits of a folder stand, by split; raises InputError if two files or folders are of one split."""
-    found: dict[str, Path] = {}
-    for name, split in _SPLIT_NAMES.items():
-        for part in (Path(path) / f"{name}.jsonl", Path(path) / name):
-            if not (part.is_file() if part.suffix else part.is_dir()):
-                continue
-            if split in found:
-                raise InputError(f"{part}: {found[split].name} beside it is of {split} too; expected one of them")
-            found[split] = part
-    return found
+    found = {split: splits.located(Path(path), split, (".jsonl", "")) for split in splits.SPLITS}
+    return {split: part for split, part in found.items() if part}
 
 
 def read(path: str | Path, schema: Schema) -> list[Document]:

@@ -12,14 +12,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from train.config import Layer, SourceConfig
-from train.corpora import brat, conll, jsonl, spert
+from train.corpora import brat, conll, jsonl, spert, splits
 from train.document import Document
 from train.errors import InputError
 from train.schema import Schema
 
 BUNDLED = Path(__file__).with_name("bundled")
-SPLITS = ("train", "validation", "test")
-_FILE_NAMES = {"train": ("train",), "validation": ("validation", "dev", "val"), "test": ("test",)}
+_ENDINGS = {"brat": ("",), "jsonl": (".jsonl",), "spert": (".json",), "conll": (".txt", ".conll", ".tsv", ".bio")}
 
 
 @dataclass(frozen=True)
@@ -66,24 +65,24 @@ def _read(source: SourceConfig, split: str, schema: Schema, log: Any) -> list[Do
     folder = Path(source.path)
     if not folder.is_dir():
         raise InputError(f"sources: {folder}: no such folder; expected one with {split} data, 'bundled' or hub:OWNER/NAME")
+    endings = _ENDINGS[source.format]
+    path = splits.located(folder, split, endings)
+    if path is None:
+        raise InputError(f"sources: {folder}: expected a {'file' if endings[0] else 'folder'} {split}{endings[0]}")
     if source.format == "brat":
-        return brat.read(folder / split, schema)
-    suffixes = {"jsonl": (".jsonl",), "spert": (".json",), "conll": (".txt", ".conll", ".tsv", ".bio")}[source.format]
-    files = [f for name in _FILE_NAMES[split] for suffix in suffixes if (f := folder / f"{name}{suffix}").exists()]
-    if not files:
-        raise InputError(f"sources: {folder}: expected a file {split}{suffixes[0]}")
+        return brat.read(path, schema)
     if source.format == "jsonl":
-        return jsonl.read(files[0], schema)
+        return jsonl.read(path, schema)
     if source.format == "spert":
-        return spert.read(files[0], schema)
-    documents, repairs = conll.read(files[0], mapping=source.mapping, repair=source.repair)
+        return spert.read(path, schema)
+    documents, repairs = conll.read(path, mapping=source.mapping, repair=source.repair)
     for line in repairs:
         log(line)
     for document in documents:
         try:
             document.check(schema)
         except InputError as error:
-            raise InputError(f"{files[0]}: {document.id}: {error}") from None
+            raise InputError(f"{path}: {document.id}: {error}") from None
     return documents
 
 

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from train.document import Document
 from train.errors import InputError
 
 SPLITS = ("train", "validation", "test")
+_NAMES = {"train": ("train",), "validation": ("validation", "dev", "val"), "test": ("test",)}
+
+
+def located(folder: Path, split: str, endings: Sequence[str]) -> Path | None:
+    """Where a folder has a split: the file of such an ending, or the folder for the ending "".
+
+    None where there is none; raises InputError if two are of the one split.
+    """
+    paths = [(folder / f"{name}{ending}", ending) for name in _NAMES[split] for ending in endings]
+    found = [path for path, ending in paths if (path.is_file() if ending else path.is_dir())]
+    if len(found) > 1:
+        raise InputError(f"{found[1]}: {found[0].name} beside it is of {split} too; expected one of them")
+    return found[0] if found else None
 
 
 def split(
