@@ -1,7 +1,6 @@
 """A Hub on loopback, for huggingface_hub's real client: repositories with commits, tags and large files, in memory.
 
-It speaks what the client calls to create, publish, look up, download and delete a model repository, with the Hub's own headers
-and error codes. `failures` says which requests go wrong, and how.
+It speaks what the client calls for a model repository, with the Hub's own headers and errors; `failures` says what goes wrong.
 """
 
 from __future__ import annotations
